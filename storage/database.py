@@ -1,0 +1,110 @@
+"""The database: one engine a process, SQLite by default, PostgreSQL for large fleets.
+
+SQLite: WAL, one writing connection a process, `BEGIN IMMEDIATE`, and no computing or network inside a transaction.
+Every error of the driver leaves here as one of core.errors: nobody above catches SQLAlchemy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from core.errors import StorageBusy, StorageError, StorageFull
+
+BUSY_TIMEOUT_MS = 10_000
+"""A writer waits this long for another process's transaction; each is a few milliseconds of inserts."""
+
+_FULL = ("disk is full", "no space left", "disk i/o error", "could not extend file")
+_BUSY = ("database is locked", "database table is locked", "deadlock detected", "could not serialize", "lock timeout")
+
+
+class Database:
+    """Knows how to read and how to write in one transaction. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self.engine = _sqlite(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True, pool_recycle=1800)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; commits on leaving, rolls back on any error."""
+        with mapped_errors(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with connection.begin() if not self.is_sqlite else _sqlite_transaction(connection):
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot for reading: what is read inside belongs together."""
+        with mapped_errors(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn the driver's errors into StorageFull, StorageBusy or StorageError."""
+    try:
+        yield
+    except DBAPIError as error:
+        text = str(error.orig)
+        lower = text.lower()
+        if any(phrase in lower for phrase in _FULL):
+            raise StorageFull(text) from error
+        if any(phrase in lower for phrase in _BUSY):
+            raise StorageBusy(text) from error
+        raise StorageError(text) from error
+    except SQLAlchemyError as error:
+        raise StorageError(str(error)) from error
+
+
+@contextmanager
+def _sqlite_transaction(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves: pysqlite would begin late and deferred
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",  # readers do not wait for the writer
+            "synchronous=FULL",  # an answered commit survives a power cut; the cost is one fsync a flush
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "foreign_keys=ON",
+            "journal_size_limit=67108864",  # a WAL that a slow reader let grow is cut back to 64 MiB
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine

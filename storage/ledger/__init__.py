@@ -1,0 +1,1 @@
+"""The ledger: (measure, group, source, bucket) → n, whole and additive."""

@@ -1,0 +1,54 @@
+"""The content of one bucket as columns: series id, cell, count; sparse, compressed with zstandard.
+
+Layout before compression: n as uint32, then n × int32 series ids, n × uint16 cells, n × int64 counts, little-endian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import zstandard
+
+Cells = dict[tuple[int, int], int]
+"""(series id, cell) → count; zero counts are not kept."""
+
+_LEVEL = 1
+"""Rows of a target are a few hundred bytes: level 1 is within 3 % of level 9 in size there, at a fifth of the time."""
+
+EMPTY = b""
+
+
+def encode(cells: Mapping[tuple[int, int], int]) -> bytes:
+    """The blob of a bucket's content; empty content is the empty blob."""
+    kept = sorted((key, n) for key, n in cells.items() if n)
+    if not kept:
+        return EMPTY
+    ids = np.fromiter((key[0] for key, _ in kept), "<i4", len(kept))
+    cell = np.fromiter((key[1] for key, _ in kept), "<u2", len(kept))
+    counts = np.fromiter((n for _, n in kept), "<i8", len(kept))
+    head = np.array([len(kept)], "<u4")
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(
+        head.tobytes() + ids.tobytes() + cell.tobytes() + counts.tobytes()
+    )
+
+
+def decode(blob: bytes) -> Cells:
+    """The content of a blob."""
+    if not blob:
+        return {}
+    data = zstandard.ZstdDecompressor().decompress(blob)
+    n = int(np.frombuffer(data, "<u4", 1)[0])
+    ids = np.frombuffer(data, "<i4", n, 4).tolist()
+    cell = np.frombuffer(data, "<u2", n, 4 + 4 * n).tolist()
+    counts = np.frombuffer(data, "<i8", n, 4 + 6 * n).tolist()
+    return dict(zip(zip(ids, cell, strict=True), counts, strict=True))
+
+
+def total(parts: Iterable[Mapping[tuple[int, int], int]]) -> Cells:
+    """The sum of several contents."""
+    result: Cells = {}
+    for part in parts:
+        for key, n in part.items():
+            result[key] = result.get(key, 0) + n
+    return result

@@ -1,0 +1,125 @@
+"""Roll-ups: the ledger without `source`, at the three widths; written by the engine's leader alone.
+
+`direct` is the sum of the rows that sources wrote at this width, `fine` that of the narrower roll-ups inside the bucket.
+Keeping them apart lets a late row change an old bucket after its narrower buckets have been deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from core.buckets import TIERS
+from storage.database import Database
+from storage.ledger import cells as cells_codec
+from storage.ledger.cells import Cells
+from storage.ledger.rows import RowKey, upsert
+from storage.tables import ledger_row, rollup, rollup_state
+
+_CHUNK = 500
+"""Buckets asked for in one statement: SQLite takes 999 to 32,766 parameters, by its build."""
+
+
+class Changes(NamedTuple):
+    """The buckets that changed, with their new content, and how far the ledger's clock was read."""
+
+    rev: int
+    buckets: dict[RowKey, Cells]
+
+
+def roll_up(connection: Connection) -> Changes:
+    """Bring the roll-ups up to the ledger's clock; returns every bucket whose content was made anew."""
+    since = int(connection.execute(select(rollup_state.c.rev)).scalar() or 0)
+    changed = connection.execute(
+        select(ledger_row.c.width, ledger_row.c.bucket, ledger_row.c.rev).where(ledger_row.c.rev > since)
+    ).all()
+    if not changed:
+        return Changes(since, {})
+    rev = max(row.rev for row in changed)
+    dirty = {RowKey(row.width, row.bucket) for row in changed}
+    result: dict[RowKey, Cells] = {}
+    finer: int | None = None
+    for tier in TIERS:
+        direct = {key.bucket for key in dirty if key.width == tier.width}
+        fine = {key.bucket // tier.width * tier.width for key in result if key.width == finer}
+        result.update(_roll_tier(connection, tier.width, finer, direct, fine))
+        finer = tier.width
+    _set_rev(connection, rev)
+    return Changes(rev, result)
+
+
+def _roll_tier(
+    connection: Connection, width: int, finer: int | None, direct: set[int], fine: set[int]
+) -> dict[RowKey, Cells]:
+    buckets = sorted(direct | fine)
+    old = {row.bucket: row for row in _in_chunks(connection, rollup, width, buckets)}
+    directs = _sums(connection, ledger_row, width, sorted(direct), 0)
+    fines = _sums(connection, rollup, finer, sorted(fine), width) if finer else {}
+    values = []
+    result: dict[RowKey, Cells] = {}
+    for bucket in buckets:
+        before = old.get(bucket)
+        direct_part = directs.get(bucket, {}) if bucket in direct else _part(before, "direct")
+        fine_part = fines.get(bucket, {}) if bucket in fine else _part(before, "fine")
+        result[RowKey(width, bucket)] = cells_codec.total((direct_part, fine_part))
+        values.append(
+            {
+                "width": width,
+                "bucket": bucket,
+                "direct": cells_codec.encode(direct_part),
+                "fine": cells_codec.encode(fine_part),
+            }
+        )
+    if values:
+        upsert(connection, rollup, values, ("width", "bucket"))
+    return result
+
+
+def _part(row, name: str) -> Cells:  # type: ignore[no-untyped-def]  # a Row of an untyped table
+    return cells_codec.decode(getattr(row, name)) if row is not None else {}
+
+
+def _sums(connection: Connection, table, width: int, buckets: list[int], within: int) -> dict[int, Cells]:  # type: ignore[no-untyped-def]  # rows of two untyped tables
+    """Sum the rows of `width` by bucket, or by the bucket of width `within` that holds them."""
+    wanted = buckets if not within else [b + step for b in buckets for step in range(0, within, width)]
+    result: dict[int, Cells] = {}
+    for row in _in_chunks(connection, table, width, wanted):
+        into = result.setdefault(row.bucket // within * within if within else row.bucket, {})
+        blobs = (row.cells,) if table is ledger_row else (row.direct, row.fine)
+        for blob in blobs:
+            for key, n in cells_codec.decode(blob).items():
+                into[key] = into.get(key, 0) + n
+    return result
+
+
+def _in_chunks(connection: Connection, table, width: int, buckets: list[int]) -> Iterable:  # type: ignore[no-untyped-def, type-arg]  # rows of untyped tables
+    for at in range(0, len(buckets), _CHUNK):
+        part = buckets[at : at + _CHUNK]
+        yield from connection.execute(select(table).where(table.c.width == width, table.c.bucket.in_(part)))
+
+
+def _set_rev(connection: Connection, rev: int) -> None:
+    if not connection.execute(update(rollup_state).values(rev=rev)).rowcount:
+        upsert(connection, rollup_state, [{"id": 1, "rev": rev}], ("id",))
+
+
+def read(database: Database, width: int, start: float) -> Iterable[tuple[RowKey, Cells]]:
+    """Every roll-up of a width from `start` on, in time order."""
+    with database.read() as connection:
+        rows = connection.execute(
+            select(rollup).where(rollup.c.width == width, rollup.c.bucket >= start).order_by(rollup.c.bucket)
+        ).all()
+    for row in rows:
+        yield (
+            RowKey(width, row.bucket),
+            cells_codec.total((cells_codec.decode(row.direct), cells_codec.decode(row.fine))),
+        )
+
+
+def prune(connection: Connection, width: int, before: float) -> int:
+    """Delete roll-ups of a width that end before `before`."""
+    return connection.execute(
+        delete(rollup).where(rollup.c.width == width, rollup.c.bucket < before - width)
+    ).rowcount

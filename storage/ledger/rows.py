@@ -1,0 +1,174 @@
+"""Rows by source and their checkpoints: the one way by which counts enter the ledger.
+
+A flush commits, in one transaction, the absolute content of each (source, width, bucket) row that it touched and the
+source's checkpoint. The checkpoint is a compare-and-set on its version: a writer that lost it is told so, and none of
+its rows are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
+
+from core.errors import StorageError
+from storage.database import Database
+from storage.ledger import cells as cells_codec
+from storage.ledger.cells import Cells
+from storage.ledger.dictionary import Atom, Dictionary
+from storage.tables import ledger_clock, ledger_row, rollup_state, source
+
+AtomCells = dict[tuple[Atom, int], int]
+"""(atom, cell) → count."""
+
+
+class RowKey(NamedTuple):
+    """One bucket of a source: `width` in seconds, `bucket` its start in Unix seconds."""
+
+    width: int
+    bucket: int
+
+
+class Checkpoint(NamedTuple):
+    """Where a source's counting stands; `state` is the writer's own, opaque here."""
+
+    source_id: int
+    version: int
+    state: bytes | None
+
+
+class SourceFlush(NamedTuple):
+    """What one source wants to commit: its next state, and the whole content of each touched row."""
+
+    checkpoint: Checkpoint
+    state: bytes
+    rows: Mapping[RowKey, AtomCells]
+
+
+def open_source(database: Database, kind: str, key: str, now: float) -> Checkpoint:
+    """The checkpoint of a source, made at version 0 when it is new."""
+    with database.write() as connection:
+        found = connection.execute(select(source).where(source.c.key == key)).one_or_none()
+        if found is not None:
+            return Checkpoint(found.id, found.version, found.state)
+        row = connection.execute(insert(source).values(kind=kind, key=key, version=0, state=None, updated_at=now))
+        assert row.inserted_primary_key is not None
+        return Checkpoint(int(row.inserted_primary_key[0]), 0, None)
+
+
+def load_rows(
+    database: Database, dictionary: Dictionary, source_id: int, keys: Iterable[RowKey]
+) -> dict[RowKey, AtomCells]:
+    """The content of some rows of a source; absent rows are left out."""
+    wanted = list(keys)
+    with database.read() as connection:
+        found = connection.execute(
+            select(ledger_row).where(
+                ledger_row.c.source_id == source_id, tuple_(ledger_row.c.width, ledger_row.c.bucket).in_(wanted)
+            )
+        ).all()
+    result: dict[RowKey, AtomCells] = {}
+    for row in found:
+        content = cells_codec.decode(row.cells)
+        result[RowKey(row.width, row.bucket)] = {
+            (dictionary.atom(database, id_), cell): n for (id_, cell), n in content.items()
+        }
+    return result
+
+
+def commit(
+    database: Database, dictionary: Dictionary, flushes: Iterable[SourceFlush], now: float
+) -> tuple[dict[int, Checkpoint], list[int]]:
+    """Write all flushes in one transaction: (new checkpoints by source id, sources that lost their compare-and-set)."""
+    batch = list(flushes)
+    try:
+        with database.write() as connection:
+            won, lost, resolved = commit_in(connection, dictionary, batch, now)
+    except StorageError:
+        dictionary.forget()
+        raise
+    dictionary.keep(resolved)
+    return won, lost
+
+
+def commit_in(
+    connection: Connection, dictionary: Dictionary, batch: list[SourceFlush], now: float
+) -> tuple[dict[int, Checkpoint], list[int], dict[Atom, int]]:
+    """`commit` inside a transaction of the caller's, who calls `dictionary.keep` after it."""
+    won: dict[int, Checkpoint] = {}
+    lost: list[int] = []
+    winners: list[SourceFlush] = []
+    for flush in batch:
+        mark = flush.checkpoint
+        changed = connection.execute(
+            update(source)
+            .where(source.c.id == mark.source_id, source.c.version == mark.version)
+            .values(version=mark.version + 1, state=flush.state, updated_at=now)
+        ).rowcount
+        if changed:
+            won[mark.source_id] = Checkpoint(mark.source_id, mark.version + 1, flush.state)
+            winners.append(flush)
+        else:
+            lost.append(mark.source_id)
+    resolved = dictionary.resolve(connection, {atom for f in winners for row in f.rows.values() for atom, _ in row})
+    _write_rows(connection, winners, resolved)
+    return won, lost, resolved
+
+
+def _write_rows(connection: Connection, flushes: list[SourceFlush], ids: Mapping[Atom, int]) -> None:
+    rev = next_rev(connection)
+    values = [
+        {
+            "source_id": flush.checkpoint.source_id,
+            "width": key.width,
+            "bucket": key.bucket,
+            "rev": rev,
+            "cells": cells_codec.encode(_by_id(content, ids)),
+        }
+        for flush in flushes
+        for key, content in flush.rows.items()
+    ]
+    if not values:
+        return
+    upsert(connection, ledger_row, values, ("source_id", "width", "bucket"))
+
+
+def _by_id(content: AtomCells, ids: Mapping[Atom, int]) -> Cells:
+    result: Cells = {}
+    for (atom, cell), n in content.items():
+        key = (ids[atom], cell)
+        result[key] = result.get(key, 0) + n
+    return result
+
+
+def next_rev(connection: Connection) -> int:
+    """The next number of the ledger's clock; its row's lock makes numbers follow the order of commits."""
+    changed = connection.execute(update(ledger_clock).values(rev=ledger_clock.c.rev + 1)).rowcount
+    if not changed:
+        connection.execute(insert(ledger_clock).values(id=1, rev=1))
+    return int(connection.execute(select(ledger_clock.c.rev)).scalar_one())
+
+
+def upsert(connection: Connection, table, values: list[dict], keys: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def, type-arg]  # SQLAlchemy's dialect inserts share no typed base
+    """Insert rows, or replace those whose keys exist, on SQLite and PostgreSQL."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as dialect_insert  # noqa: PLC0415 - one of two dialects
+    else:
+        from sqlalchemy.dialects.postgresql import insert as dialect_insert  # type: ignore[assignment]  # noqa: PLC0415
+    statement = dialect_insert(table)
+    replaced = {name: statement.excluded[name] for name in values[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=replaced), values)
+
+
+def prune(database: Database, width: int, before: float) -> int:
+    """Delete rows of one width that end before `before` and that the engine has rolled up; returns how many."""
+    with database.write() as connection:
+        rolled = connection.execute(select(rollup_state.c.rev)).scalar()
+        if rolled is None:
+            return 0
+        return connection.execute(
+            delete(ledger_row).where(
+                ledger_row.c.width == width, ledger_row.c.bucket < before - width, ledger_row.c.rev <= rolled
+            )
+        ).rowcount

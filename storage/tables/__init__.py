@@ -1,0 +1,35 @@
+"""The tables, one module for each part that writes them (ARCHITECTURE: who writes what, alone)."""
+
+from storage.tables.alerting import alert_cursor, incident, notification_group, notification_log, outbox
+from storage.tables.base import metadata
+from storage.tables.fleet import collector_shard, source, target_health
+from storage.tables.ledger import ledger_clock, ledger_measure, ledger_row, ledger_series, rollup, rollup_state
+from storage.tables.people import audit, silence
+from storage.tables.slo import alert_event, alert_state, evaluation, lease, measure_plan, slo_revision, slo_status
+
+__all__ = [
+    "alert_cursor",
+    "alert_event",
+    "alert_state",
+    "audit",
+    "collector_shard",
+    "evaluation",
+    "incident",
+    "lease",
+    "ledger_clock",
+    "ledger_measure",
+    "ledger_row",
+    "ledger_series",
+    "measure_plan",
+    "metadata",
+    "notification_group",
+    "notification_log",
+    "outbox",
+    "rollup",
+    "rollup_state",
+    "silence",
+    "slo_revision",
+    "slo_status",
+    "source",
+    "target_health",
+]
