@@ -1,0 +1,181 @@
+"""One target's life: scrape at its phase, count, remember how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import aiohttp
+
+from collector.counting import Outcome
+from collector.discovery import Target
+from collector.exposition import PageReader, Reading, Series
+from collector.metrics import CollectorMetrics
+from collector.scrape import Body, fetch
+from collector.settings import ScrapeJob
+from collector.synthetic import Scrape, labels_of
+from collector.target import TargetReader
+from core.clock import Clock
+from core.errors import PageRejected, ScrapeError
+from core.labels import make
+from storage.fleet import TargetHealth
+from storage.series import STALE, SeriesWriter
+
+log = logging.getLogger(__name__)
+
+
+class Tools(NamedTuple):
+    """What all loops of a shard share."""
+
+    session: aiohttp.ClientSession
+    series: SeriesWriter
+    clock: Clock
+    metrics: CollectorMetrics
+
+
+@dataclass
+class TargetLoop:
+    """Scrapes one target until it is cancelled."""
+
+    target: Target
+    job: ScrapeJob
+    reader: TargetReader
+    health: TargetHealth
+    tools: Tools
+    tls: ssl.SSLContext | bool
+    attempted_through: float
+    _pages: PageReader = field(default_factory=PageReader)
+    _refs: dict[Series, int] = field(default_factory=dict)
+    _page_series: Sequence[Series] = field(default_factory=list)
+    _page_refs: list[int] = field(default_factory=list)
+    _own_refs: tuple[int, ...] = ()
+
+    async def run(self) -> None:
+        """Scrape for ever, at the target's own phase within the interval."""
+        while True:
+            await self._until_due()
+            await self.scrape()
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        interval = self.job.interval
+        due = loop.time() + interval - (loop.time() - self._phase()) % interval
+        await asyncio.sleep(due - loop.time())
+        self.tools.metrics.lateness.observe(max(0.0, loop.time() - due))
+
+    def _phase(self) -> float:
+        """Targets are spread over the interval by a hash of their URL, so that they are not all scraped at once."""
+        digest = hashlib.sha256(self.target.url.encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64 * self.job.interval
+
+    async def scrape(self) -> None:
+        """One attempt: whatever the target does costs only itself."""
+        time = self.tools.clock.now()
+        began = self.tools.clock.monotonic()
+        try:
+            body = await fetch(self.tools.session, self.target.url, self.job, self.tls)
+            self._succeeded(body, time, self.tools.clock.monotonic() - began)
+        except ScrapeError as error:
+            self._failed(error, time, self.tools.clock.monotonic() - began)
+        self.attempted_through = time
+
+    def _succeeded(self, body: Body, time: float, seconds: float) -> None:
+        try:
+            reading = self._pages.read(body.content, body.content_type)
+        except PageRejected as error:
+            raise ScrapeError("parse", str(error)) from None
+        if len(reading.series) > self.job.sample_limit:
+            raise ScrapeError(
+                "sample_limit", f"{len(reading.series)} samples are over the limit of {self.job.sample_limit}"
+            )
+        outcome = self.reader.page(reading, time, self.tools.clock.now())
+        added = self._store_raw(reading, time)
+        self._store_own(Scrape(True, seconds, len(reading.series), len(reading.series), added), time)
+        self._healthy(reading, outcome, time, seconds)
+
+    def _failed(self, error: ScrapeError, time: float, seconds: float) -> None:
+        self.reader.counter.miss(time, self.tools.clock.now())
+        self._all_stale(time)
+        self._store_own(Scrape(False, seconds, 0, 0, 0), time)
+        if self.health.error_reason != error.reason:
+            log.warning("%s: scrape failed: %s: %s", self.target.url, error.reason, error)
+        self.tools.metrics.scrapes.labels(self.job.name, error.reason).inc()
+        health = self.health
+        health.up, health.last_scrape_at, health.scrape_seconds = False, time, seconds
+        health.error_reason, health.error = error.reason, str(error)
+
+    def _healthy(self, reading: Reading, outcome: Outcome, time: float, seconds: float) -> None:
+        if self.health.up is False:
+            log.info("%s: scraped again", self.target.url)
+        self.tools.metrics.scrapes.labels(self.job.name, "ok").inc()
+        self.tools.metrics.samples.labels(self.job.name).inc(len(reading.values))
+        self.tools.metrics.scrape_seconds.labels(self.job.name).observe(seconds)
+        health, profile, layout = self.health, self.reader.profile, self.reader.layout
+        health.up, health.last_scrape_at, health.last_success_at = True, time, time
+        health.scrape_seconds, health.samples = seconds, len(reading.values)
+        if outcome.progressed or health.progress_at is None:
+            health.progress_at = time
+        health.error_reason, health.error = None, None
+        health.engine = profile.engine if profile is not None else None
+        health.layer = profile.layer if profile is not None else None
+        health.conditions = _conditions(reading, outcome, layout.unmapped if layout is not None else ())
+        health.groups = [dict(g) for family in self.reader.counter.coverage if not family.of for g in sorted(family.groups)]
+
+    # Raw samples, for the debug pages: given up first when the disk is full.
+
+    def _store_raw(self, reading: Reading, time: float) -> int:
+        added = 0
+        if reading.series is not self._page_series:
+            gone = set(self._page_series).difference(reading.series)
+            self._stale([self._refs.pop(one) for one in gone], time)
+            fresh = [one for one in reading.series if one not in self._refs]
+            self._refs.update({one: self._ref(one) for one in fresh})
+            added = len(fresh)
+            self._page_series = reading.series
+            self._page_refs = [self._refs[one] for one in reading.series]
+        self.tools.series.add(_ms(time), self._page_refs, reading.values)
+        return added
+
+    def _ref(self, one: Series) -> int:
+        target = dict(self.reader.labels)
+        own = {(f"exported_{k}" if k in target else k): v for k, v in one.labels}
+        return self.tools.series.ref(make({**own, **target, "__name__": one.name}))
+
+    def _store_own(self, scrape: Scrape, time: float) -> None:
+        if not self._own_refs:
+            self._own_refs = tuple(self.tools.series.ref(labels) for labels in labels_of(self.reader.labels))
+        self.tools.series.add(_ms(time), self._own_refs, scrape.values())
+
+    def _all_stale(self, time: float) -> None:
+        self._stale(list(self._refs.values()), time)
+        self._refs, self._page_series, self._page_refs = {}, [], []
+
+    def _stale(self, refs: Sequence[int], time: float) -> None:
+        if refs:
+            self.tools.series.add(_ms(time), refs, [STALE] * len(refs))
+
+    def left(self) -> None:
+        """The target left discovery: its series end here."""
+        time = self.tools.clock.now()
+        self._stale([*self._refs.values(), *self._own_refs], time)
+        self.health.left_at = time
+
+
+def _ms(time: float) -> int:
+    return round(time * 1000)
+
+
+def _conditions(reading: Reading, outcome: Outcome, unmapped: Sequence[str]) -> list[str]:
+    found = []
+    if outcome.sawtooth:
+        found.append("sawtooth: counters go back and forth, as if several workers answered; excluded from all counts")
+    found += [f"not monotonic: {key} fell by less than 1 % and counts anew from there" for key in outcome.not_monotonic]
+    if reading.duplicates:
+        found.append(f"duplicates: {reading.duplicates} samples came twice on the page; the first was kept")
+    found += [f"unmapped: {value} is not known to the profile and counts as excluded" for value in unmapped]
+    return found

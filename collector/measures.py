@@ -1,0 +1,328 @@
+"""From a page's series to what they count: the layout of a page, made once for each shape it takes.
+
+A layout says which raw values are counters (and which atoms of the ledger each feeds), which are gauges, which series tells
+when the process began, and in which groups the target therefore counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isnan
+from typing import NamedTuple, Protocol
+
+from collector.increments import Reading, whole
+from storage.plan import MeasurePlan, SelectorMeasure
+from collector.profiles.identify import chosen
+from collector.profiles.model import Part, Profile
+from core.labels import Labels, make, render
+from core.matchers import Selector
+from core.measures import Group, Measure
+from core.signals import SIGNALS
+from storage.ledger.dictionary import Atom
+
+
+class RawSeries(Protocol):
+    """A series of a page: its metric name and its labels without `__name__`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> Labels: ...
+
+
+class CounterSlot(NamedTuple):
+    """A raw counter: where its values stand on the page (a histogram has several) and what its increments feed."""
+
+    key: str
+    indices: tuple[int, ...]
+    scale: float
+    atoms: tuple[Atom, ...]
+    created: int | None
+
+
+class GaugeSlot(NamedTuple):
+    """A raw gauge: the value, or with `rest` its share of the whole that they make together."""
+
+    at: int
+    rest: tuple[int, ...]
+    scale: float
+    atom: Atom
+
+
+class Coverage(NamedTuple):
+    """A family of groups for which target-time is kept: those of a layer's signals, or those of one selector."""
+
+    of: str
+    layer: str
+    groups: frozenset[Group]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one shape of page is read."""
+
+    counters: tuple[CounterSlot, ...]
+    gauges: tuple[GaugeSlot, ...]
+    times: tuple[Atom, ...]
+    process_start: int | None
+    coverage: tuple[Coverage, ...]
+    unmapped: tuple[str, ...] = ()
+
+    def read_counters(self, values: Sequence[float]) -> dict[str, Reading]:
+        """The page's counters as whole numbers; one that is no number is left out, as if it were not there."""
+        result: dict[str, Reading] = {}
+        for slot in self.counters:
+            numbers = [whole(values[i], slot.scale) for i in slot.indices]
+            if None not in numbers:
+                created = values[slot.created] if slot.created is not None else None
+                result[slot.key] = Reading(tuple(n for n in numbers if n is not None), created)
+        return result
+
+    def read_gauges(self, values: Sequence[float], blank_from: float) -> Iterable[tuple[Atom, float]]:
+        """The page's gauges in their signal's unit; blanks and NaN are left out."""
+        for slot in self.gauges:
+            value = values[slot.at]
+            if isnan(value) or value >= blank_from:
+                continue
+            if slot.rest:
+                whole_ = value + sum(v for i in slot.rest if not isnan(v := values[i]) and v < blank_from)
+                if whole_ <= 0:
+                    continue
+                value /= whole_
+            yield slot.atom, value * slot.scale
+
+
+@dataclass
+class _Page:
+    series: Sequence[RawSeries]
+    target: Mapping[str, str]
+    by_name: dict[str, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for index, one in enumerate(self.series):
+            self.by_name.setdefault(one.name, []).append(index)
+
+    def at(self, name: str) -> list[int]:
+        return self.by_name.get(name, [])
+
+    def labels(self, index: int) -> dict[str, str]:
+        """A series' labels with the target's; the target's win, the page's own move to `exported_…` as in Prometheus."""
+        own = self.series[index].labels
+        merged = {(f"exported_{k}" if k in self.target else k): v for k, v in own}
+        merged.update(self.target)
+        return merged
+
+    def key(self, index: int) -> str:
+        one = self.series[index]
+        return one.name + render(one.labels)
+
+    def twin(self, index: int, name: str) -> int | None:
+        """The series of another metric with the same labels."""
+        labels = self.series[index].labels
+        return next((i for i in self.at(name) if self.series[i].labels == labels), None)
+
+
+class LayoutBuilder:
+    """Makes layouts for one target: its profile, its labels, the fleet's dimensions and the plan of selectors."""
+
+    def __init__(
+        self,
+        profile: Profile | None,
+        target_labels: Mapping[str, str],
+        dimensions: tuple[str, ...],
+        plan: MeasurePlan,
+    ) -> None:
+        self._profile = profile
+        self._target = target_labels
+        self._dimensions = dimensions
+        self._plan = plan
+
+    def build(self, series: Sequence[RawSeries]) -> Layout:
+        """The layout of a page with exactly these series."""
+        page = _Page(series, self._target)
+        slots = _Slots()
+        groups: set[Group] = set()
+        if self._profile is not None:
+            groups = self._signals(page, self._profile, slots)
+        coverage = [Coverage("", self._profile.layer, frozenset(groups))] if self._profile is not None else []
+        for item in self._plan.selectors:
+            coverage.append(_selector(page, item, slots))
+        start = page.at("process_start_time_seconds")
+        return Layout(
+            tuple(CounterSlot(*slot) for slot in slots.merged()),
+            tuple(slots.gauges),
+            tuple(slots.times),
+            start[0] if start else None,
+            tuple(coverage),
+            tuple(sorted(slots.unmapped)),
+        )
+
+    def fallback_groups(self) -> Group:
+        """The group of a target that was never read: what its own labels tell."""
+        return make((dim, self._target.get(dim, "")) for dim in self._dimensions)
+
+    def _signals(self, page: _Page, profile: Profile, slots: _Slots) -> set[Group]:
+        groups: set[Group] = set()
+        present = set(page.by_name)
+        for signal, parts in profile.signals.items():
+            for part in parts:
+                for name in chosen(profile, part, present):
+                    groups |= self._part(page, profile, signal, part, name, slots)
+        return groups or {self.fallback_groups()}
+
+    def _part(
+        self, page: _Page, profile: Profile, signal: str, part: Part, name: str, slots: _Slots
+    ) -> set[Group]:
+        groups: set[Group] = set()
+        if part.kind == "histogram":
+            for histogram in _histograms(page, name):
+                group = self._group(page, profile, histogram.indices[0])
+                measure = Measure(signal, profile.layer, (), histogram.bounds)
+                slots.count(page, histogram.key, histogram.indices, part.scale, Atom(measure, group), histogram.created)
+                groups.add(group)
+            return groups
+        for index in page.at(name):
+            group = self._group(page, profile, index)
+            groups.add(group)
+            self._scalar(page, profile, signal, part, index, group, slots)
+        return groups
+
+    def _scalar(
+        self, page: _Page, profile: Profile, signal: str, part: Part, index: int, group: Group, slots: _Slots
+    ) -> None:
+        if part.kind == "counter":
+            value = dict(page.series[index].labels).get(part.label, "")
+            measure = Measure(signal, profile.layer, _attributes(part, value, slots))
+            slots.count(page, page.key(index), (index,), part.scale, Atom(measure, group), _created(page, index))
+        elif part.kind == "time":
+            slots.times.append(Atom(Measure(signal, profile.layer), group))
+        else:
+            rest = tuple(
+                twin
+                for short in part.rest
+                for prefix in profile.prefixes
+                if (twin := page.twin(index, prefix + short)) is not None
+            )
+            atom = Atom(Measure(signal, profile.layer, (), SIGNALS[signal].bounds), group)
+            slots.gauges.append(GaugeSlot(index, rest, part.scale, atom))
+
+    def _group(self, page: _Page, profile: Profile, index: int) -> Group:
+        own = dict(page.series[index].labels)
+        return make(
+            (dim, next((own[n] for n in profile.dimensions.get(dim, ()) if own.get(n)), self._target.get(dim, "")))
+            for dim in self._dimensions
+        )
+
+
+@dataclass
+class _Slots:
+    counters: dict[tuple[str, float], tuple[tuple[int, ...], list[Atom], int | None]] = field(default_factory=dict)
+    gauges: list[GaugeSlot] = field(default_factory=list)
+    times: list[Atom] = field(default_factory=list)
+    unmapped: set[str] = field(default_factory=set)
+
+    def count(
+        self, page: _Page, key: str, indices: tuple[int, ...], scale: float, atom: Atom, created: int | None
+    ) -> None:
+        """Feed an atom from a raw counter; a counter that feeds several is differenced once."""
+        slot = self.counters.setdefault((key, scale), (indices, [], created))
+        if atom not in slot[1]:
+            slot[1].append(atom)
+
+    def merged(self) -> Iterable[tuple[str, tuple[int, ...], float, tuple[Atom, ...], int | None]]:
+        for (key, scale), (indices, atoms, created) in self.counters.items():
+            yield (key if scale == 1.0 else f"{key} * {scale!r}", indices, scale, tuple(atoms), created)
+
+
+class _Histogram(NamedTuple):
+    key: str
+    indices: tuple[int, ...]
+    bounds: tuple[float, ...]
+    created: int | None
+
+
+def _histograms(page: _Page, family: str, selector: Selector | None = None) -> Iterable[_Histogram]:
+    """The classic histograms of a family: one for each set of labels without `le`, bounds rising, +Inf last."""
+    parts: dict[Labels, dict[float, int]] = {}
+    for index in page.at(f"{family}_bucket"):
+        labels = page.series[index].labels
+        bound = _bound(dict(labels).get("le", ""))
+        if bound is None or (selector is not None and not _fits(page, index, family, selector)):
+            continue
+        parts.setdefault(tuple(p for p in labels if p[0] != "le"), {}).setdefault(bound, index)
+    for labels, buckets in parts.items():
+        bounds = sorted(buckets)
+        if bounds[-1] != inf:
+            continue
+        created = next((i for i in page.at(f"{family}_created") if page.series[i].labels == labels), None)
+        finite = tuple(bounds[:-1])
+        key = f"{family}{render(labels)} le={','.join(map(repr, finite))}"
+        yield _Histogram(key, tuple(buckets[b] for b in bounds), finite, created)
+
+
+def _fits(page: _Page, index: int, family: str, selector: Selector) -> bool:
+    labels = page.labels(index)
+    del labels["le"]
+    return Selector("", selector.matchers).matches(family, labels)
+
+
+def _bound(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return None if isnan(value) else value
+
+
+def _created(page: _Page, index: int) -> int | None:
+    name = page.series[index].name
+    return page.twin(index, name.removesuffix("_total") + "_created") if name.endswith("_total") else None
+
+
+def _attributes(part: Part, value: str, slots: _Slots) -> Labels:
+    if not part.counts_outcomes:
+        return make({part.attribute: value}) if part.label else ()
+    if not part.outcome and value not in (*part.good, *part.bad, *part.excluded):
+        slots.unmapped.add(f"{part.label}={value}")
+    return make({"outcome": part.outcome_of(value), part.attribute: value or part.reason})
+
+
+def _selector(page: _Page, item: SelectorMeasure, slots: _Slots) -> Coverage:
+    selector = item.parsed()
+    groups: set[Group] = set()
+    if item.kind == "histogram":
+        for family in _families(page, selector):
+            for found in _histograms(page, family, selector):
+                group = _by(page, found.indices[0], item.by)
+                atom = Atom(item.measure(found.bounds), group)
+                slots.count(page, found.key, found.indices, 1.0, atom, found.created)
+                groups.add(group)
+        return Coverage(item.name, "", frozenset(groups))
+    for index in _matching(page, selector):
+        group = _by(page, index, item.by)
+        groups.add(group)
+        if item.kind == "gauge":
+            slots.gauges.append(GaugeSlot(index, (), 1.0, Atom(item.measure(item.bounds), group)))
+        else:
+            slots.count(page, page.key(index), (index,), 1.0, Atom(item.measure(), group), _created(page, index))
+    return Coverage(item.name, "", frozenset(groups))
+
+
+def _families(page: _Page, selector: Selector) -> list[str]:
+    names = [name.removesuffix("_bucket") for name in page.by_name if name.endswith("_bucket")]
+    return [name for name in names if not selector.metric or name == selector.metric]
+
+
+def _matching(page: _Page, selector: Selector) -> Iterable[int]:
+    names = [selector.metric] if selector.metric else list(page.by_name)
+    for name in names:
+        for index in page.at(name):
+            if selector.matches(name, page.labels(index)):
+                yield index
+
+
+def _by(page: _Page, index: int, by: tuple[str, ...]) -> Group:
+    labels = page.labels(index)
+    return make((name, labels.get(name, "")) for name in by)

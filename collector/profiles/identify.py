@@ -1,0 +1,86 @@
+"""Which engine wrote a page, and which raw metric carries which signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from collector.profiles.load import profiles
+from collector.profiles.model import Part, Profile
+from core.signals import ALIASES
+
+_SUFFIXES = ("_bucket", "_count", "_sum")
+
+
+class Identity(NamedTuple):
+    """The engine of a page (None: unknown), how sure (0 to 1), and the raw names of each signal."""
+
+    engine: str | None
+    confidence: float
+    signals: dict[str, list[str]]
+    unmapped: list[str]
+
+
+def recognise(names: Iterable[str]) -> tuple[Profile | None, float]:
+    """The profile with the most metrics on the page; each metric with its prefix halves the doubt that is left."""
+    present = set(names)
+    best: Profile | None = None
+    most = 0
+    for profile in profiles():
+        own = sum(1 for name in present if profile.short(name) is not None)
+        if own > most and any(chosen(profile, p, present) for parts in profile.signals.values() for p in parts):
+            best, most = profile, own
+    return best, round(1 - 0.5**most, 3)
+
+
+def chosen(profile: Profile, part: Part, present: set[str]) -> list[str]:
+    """The raw names on the page that a part reads: those of the first of its names that is there."""
+    for name in part.raw:
+        if name in present or f"{name}_bucket" in present:
+            return [name]
+    for short in part.names:
+        found = [prefix + spelled for prefix in profile.prefixes for spelled in _spellings(part, short)]
+        hits = [name for name in found if name in present or f"{name}_bucket" in present]
+        if hits:
+            return hits
+    return []
+
+
+def _spellings(part: Part, short: str) -> tuple[str, ...]:
+    """A counter may stand without `_total` (old Ray); the first spelling that is there wins by being asked first."""
+    if part.kind == "counter" and short.endswith("_total"):
+        return (short, short.removesuffix("_total"))
+    return (short,)
+
+
+def identify(names: Iterable[str], types: dict[str, str]) -> Identity:
+    """The identity of a page from its sample names and its TYPE lines."""
+    present = set(names)
+    profile, confidence = recognise(present)
+    families = sorted({family_of(name, types) for name in present})
+    if profile is None:
+        return Identity(None, 0.0, {}, families)
+    signals: dict[str, list[str]] = {}
+    for signal, parts in profile.signals.items():
+        raw = [name for part in parts for name in (*chosen(profile, part, present), *_rest(profile, part, present))]
+        if raw:
+            signals[signal] = raw
+    for alias, (signal, _where) in ALIASES.items():
+        labelled = [p for p in profile.signals.get(signal, ()) if p.label]
+        if raw := [name for part in labelled for name in chosen(profile, part, present)]:
+            signals[alias] = raw
+    mapped = {family_of(name, types) for raw in signals.values() for name in raw}
+    return Identity(profile.engine, confidence, signals, [f for f in families if f not in mapped])
+
+
+def _rest(profile: Profile, part: Part, present: set[str]) -> list[str]:
+    return [name for short in part.rest for prefix in profile.prefixes if (name := prefix + short) in present]
+
+
+def family_of(name: str, types: dict[str, str]) -> str:
+    """A histogram's or summary's samples go by the family's name; anything else by its own."""
+    for suffix in _SUFFIXES:
+        base = name.removesuffix(suffix)
+        if base != name and types.get(base) in ("histogram", "summary", "gaugehistogram"):
+            return base
+    return name

@@ -1,0 +1,263 @@
+"""A collector shard: keeps one loop for each discovered target and commits what they counted.
+
+Every flush writes, in one transaction: the rows and checkpoints of all targets that changed, their health, and the shard's
+`flushed_through`: so the watermark never runs ahead of what is committed. When a commit fails nothing is lost: its
+content goes with the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+
+from collector.counting import SourceCounter
+from collector.discovery import Discovery, Target
+from collector.loop import TargetLoop, Tools
+from collector.metrics import CollectorMetrics
+from storage.plan import MeasurePlan
+from collector.scrape import ssl_context
+from collector.settings import CollectorSettings, ScrapeJob
+from collector.target import Counting, TargetReader
+from core.buckets import TIERS
+from core.clock import Clock
+from core.errors import StorageError, StorageFull
+from storage import fleet, plan
+from storage.database import Database
+from storage.fleet import TargetHealth
+from storage.ledger import rows
+from storage.ledger.dictionary import Dictionary
+from storage.ledger.rows import Checkpoint, RowKey, SourceFlush
+from storage.series import SeriesLimits, SeriesWriter, compact, retain
+
+log = logging.getLogger(__name__)
+
+_HOUSEKEEPING = 300.0
+_LEFT_MEMORY = 24 * 3600.0
+"""How long a target that left discovery stays on the pages."""
+
+
+class _Batch(NamedTuple):
+    loops: list[TargetLoop]
+    changed: list[tuple[TargetLoop, list[RowKey]]]
+    flushed_through: float
+    started: float
+
+
+class _Settlement(NamedTuple):
+    flushes: list[SourceFlush]
+    won: Mapping[int, Checkpoint]
+    lost: Mapping[int, Checkpoint]
+
+
+class CollectorShard:
+    """Runs until cancelled or stopped; `stop` flushes what was accepted."""
+
+    def __init__(
+        self, database: Database, directory: Path, settings: CollectorSettings, clock: Clock, metrics: CollectorMetrics
+    ) -> None:
+        self._db = database
+        self._directory = directory / "series"
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._dictionary = Dictionary(settings.group_cap)
+        self._loops: dict[str, TargetLoop] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._leaving: list[TargetLoop] = []
+        self._started_at = clock.now()
+        self._counting = Counting(settings.dimensions, self._read_plan())
+        self._series = SeriesWriter(self._directory, settings.shard, clock, SeriesLimits())
+        self._watched: dict[str, float] = {}
+        self._flush_lock = asyncio.Lock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Scrape and flush until `stop` is set."""
+        timeout = aiohttp.ClientTimeout(total=None)
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=30)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
+            self._tools = Tools(session, self._series, self._clock, self._metrics)
+            work = [asyncio.create_task(self._watch(job)) for job in self._settings.scrape]
+            work += [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._keep_house())]
+            stopped = asyncio.create_task(stop.wait())
+            done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
+            for task in [*work, *self._tasks.values(), stopped]:
+                task.cancel()
+            await asyncio.gather(*work, *self._tasks.values(), return_exceptions=True)
+            await self.flush()
+            for task in done - {stopped}:
+                task.result()
+
+    # Discovery.
+
+    async def _watch(self, job: ScrapeJob) -> None:
+        self._watched[job.name] = await asyncio.to_thread(self._watched_since, job.name)
+        await Discovery(job, self._metrics).watch(lambda targets: self._apply(job, targets))
+
+    def _watched_since(self, job: str) -> float:
+        known = fleet.job_watched_since(self._db, job)
+        return self._clock.now() if known is None else known
+
+    def _apply(self, job: ScrapeJob, targets: Mapping[str, Target]) -> None:
+        own = {url for url, loop in self._loops.items() if loop.job.name == job.name}
+        for url in own - set(targets):
+            self._leave(url)
+        for url, target in targets.items():
+            if url not in self._loops:
+                self._join(job, target)
+            elif self._loops[url].job.name == job.name:
+                self._relabel(self._loops[url], target)
+        self._metrics.targets.labels(job.name).set(len(targets))
+
+    def _join(self, job: ScrapeJob, target: Target) -> None:
+        back = next((loop for loop in self._leaving if loop.target.url == target.url), None)
+        if back is not None:
+            self._leaving.remove(back)
+            self._start(self._revive(back, target))
+        else:
+            self._start(self._open(job, target))
+
+    def _start(self, loop: TargetLoop) -> None:
+        self._loops[loop.target.url] = loop
+        self._tasks[loop.target.url] = asyncio.create_task(loop.run())
+
+    def _revive(self, loop: TargetLoop, target: Target) -> TargetLoop:
+        loop.health.left_at = None
+        loop.attempted_through = self._clock.now()
+        self._relabel(loop, target)
+        return loop
+
+    def _open(self, job: ScrapeJob, target: Target) -> TargetLoop:
+        now = self._clock.now()
+        checkpoint = rows.open_source(self._db, "target", target.url, now)
+        price = self._settings.gpu_price_per_hour * 1e6
+        counter = SourceCounter(checkpoint, job.interval, self._watched[job.name], price)
+        reader = TargetReader(counter, target.labels, self._counting)
+        counter.discovered(now, reader.fallback())
+        health = TargetHealth(
+            target.url, self._settings.shard, job.name, dict(target.labels), job.interval, self._watched[job.name]
+        )
+        health.groups = [dict(group) for family in counter.coverage if not family.of for group in sorted(family.groups)]
+        return TargetLoop(target, job, reader, health, self._tools, ssl_context(job), now)
+
+    def _relabel(self, loop: TargetLoop, target: Target) -> None:
+        if loop.target != target:
+            loop.target = target
+            loop.health.labels = dict(target.labels)
+            loop.reader.recount(target.labels, self._counting)
+
+    def _leave(self, url: str) -> None:
+        loop = self._loops.pop(url)
+        self._tasks.pop(url).cancel()
+        loop.left()
+        self._leaving.append(loop)
+
+    # Committing.
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.flush_interval)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Commit what was counted since the last flush."""
+        async with self._flush_lock:
+            batch = self._begin()
+            try:
+                self._settle(batch, await asyncio.to_thread(self._commit, batch))
+            except StorageError as error:
+                self._give_back(batch, error)
+            await asyncio.to_thread(self._flush_series)
+
+    def _begin(self) -> _Batch:
+        loops = [*self._leaving, *self._loops.values()]
+        now = self._clock.now()
+        through = min((loop.attempted_through for loop in self._loops.values()), default=now)
+        changed = [
+            (loop, wanted) for loop in loops if (wanted := loop.reader.counter.begin_flush()) is not None
+        ]
+        return _Batch(loops, changed, through, now)
+
+    def _commit(self, batch: _Batch) -> _Settlement:
+        began = self._clock.monotonic()
+        flushes = []
+        for loop, wanted in batch.changed:
+            counter = loop.reader.counter
+            source_id = counter.checkpoint.source_id
+            loaded = rows.load_rows(self._db, self._dictionary, source_id, wanted) if wanted else {}
+            flushes.append(counter.flush(loaded))
+        with self._db.write() as connection:
+            won, lost, resolved = rows.commit_in(connection, self._dictionary, flushes, batch.started)
+            fleet.put_targets(connection, [loop.health for loop in batch.loops])
+            fleet.put_shard(
+                connection, self._settings.shard, batch.flushed_through, self._started_at, batch.started, self._detail()
+            )
+        self._dictionary.keep(resolved)
+        urls = {loop.reader.counter.checkpoint.source_id: loop.target.url for loop, _ in batch.changed}
+        reread = {id_: rows.open_source(self._db, "target", urls[id_], batch.started) for id_ in lost}
+        self._metrics.flush_seconds.observe(self._clock.monotonic() - began)
+        self._metrics.flushed_through.set(batch.flushed_through)
+        return _Settlement(flushes, won, reread)
+
+    def _settle(self, batch: _Batch, settlement: _Settlement) -> None:
+        for (loop, _), flush in zip(batch.changed, settlement.flushes, strict=True):
+            counter, source_id = loop.reader.counter, flush.checkpoint.source_id
+            if source_id in settlement.lost:
+                self._metrics.checkpoint_conflicts.inc()
+                log.warning("%s: another collector has counted this target; going on from its checkpoint", loop.target.url)
+                counter.lost(settlement.lost[source_id])
+            else:
+                counter.committed(flush, settlement.won[source_id])
+        self._leaving = [loop for loop in self._leaving if loop not in batch.loops]
+
+    def _give_back(self, batch: _Batch, error: StorageError) -> None:
+        self._dictionary.forget()
+        for loop, _ in batch.changed:
+            loop.reader.counter.failed()
+        self._metrics.flush_failures.labels(type(error).__name__).inc()
+        log.error("counts were not committed and go with the next flush: %s", error)
+
+    def _detail(self) -> dict[str, object]:
+        capped = sorted(self._dictionary.capped)
+        return {"targets": len(self._loops), "capped": capped, "plan": self._counting.plan.revision}
+
+    def _flush_series(self) -> None:
+        try:
+            self._series.flush()
+        except StorageFull as error:
+            self._metrics.raw_samples_dropped.inc()
+            log.warning("raw samples were given up: %s", error)
+
+    # The plan and old files.
+
+    def _read_plan(self) -> MeasurePlan:
+        return plan.current(self._db)
+
+    async def _keep_house(self) -> None:
+        waited = 0.0
+        while True:
+            await asyncio.sleep(5)
+            self._adopt(await asyncio.to_thread(self._read_plan))
+            waited += 5
+            if waited >= _HOUSEKEEPING:
+                waited = 0.0
+                await asyncio.to_thread(self._clean)
+
+    def _adopt(self, new: MeasurePlan) -> None:
+        if new.revision != self._counting.plan.revision:
+            self._counting = Counting(self._settings.dimensions, new)
+            for loop in self._loops.values():
+                loop.reader.recount(loop.target.labels, self._counting)
+
+    def _clean(self) -> None:
+        now = self._clock.now()
+        for tier in TIERS:
+            rows.prune(self._db, tier.width, now - tier.retention - 3600)
+        with self._db.write() as connection:
+            fleet.forget_targets(connection, self._settings.shard, now - _LEFT_MEMORY)
+        compact(self._directory, self._settings.shard, now)
+        retain(self._directory, now, self._settings.series.retention, self._settings.series.max_bytes)
