@@ -1,0 +1,148 @@
+"""Alerts in words: labels that identify, annotations for people, evidence for whoever decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from core.durations import render
+from core.measures import Group, group_key
+from slo_engine.absence import Sign
+from slo_engine.conditions import Reason
+from slo_engine.evaluate import Stand, suspects
+from slo_engine.specs.model import GaugeThreshold, Latency, SumRatio
+from slo_engine.status import Reading, iso
+from storage.slo import AlertEvent
+
+BURN = "ErrorBudgetBurn"
+
+
+def burn_event(
+    reading: Reading,
+    stand: Stand,
+    severity: str,
+    transition: str,
+    starts_at: float,
+    reason: Reason,
+    at: float,
+    siblings: Sequence[Reading],
+    links: Links,
+) -> AlertEvent:
+    """A change of a burn-rate alert."""
+    slo = reading.formula.slo
+    labels = {
+        "alertname": BURN,
+        "slo": slo.name,
+        "service": slo.service,
+        "severity": severity,
+        **dict(reading.group),
+    }
+    window = stand.row.long if stand.row else min(reading.windows, default=0)
+    evidence = {
+        "burn_rates": {render(w): _rounded(s.rate) for w, s in sorted(reading.windows.items())},
+        "condition": _condition(stand),
+        "bad_events": {render(w): s.bad for w, s in sorted(reading.windows.items())},
+        "total_events": {render(w): s.counts.total for w, s in sorted(reading.windows.items())},
+        "budget_remaining": _rounded(reading.period.remaining),
+        "objective": slo.objective or None,
+        "coverage": _rounded(stand.coverage),
+        "suspects": suspects(siblings, window, reading.group),
+        "reason": reason.value,
+        "evaluated_at": iso(at),
+    }
+    annotations = {
+        "summary": _summary(reading, stand, transition),
+        "description": _description(reading, stand),
+        **links.of(BURN, {"slo": slo.name, **dict(reading.group)}, slo.alerting.runbook),
+    }
+    return AlertEvent(
+        at, slo.name, group_key(reading.group), severity, transition, starts_at, labels, annotations, evidence
+    )
+
+
+def sign_event(
+    sign: Sign, transition: str, starts_at: float, reason: Reason, at: float, links: Links
+) -> AlertEvent:
+    """A change of an absence alert."""
+    labels = {
+        "alertname": sign.alertname,
+        "slo": sign.name,
+        "service": "fleet",
+        "severity": sign.severity,
+        **dict(sign.group),
+    }
+    annotations = {
+        "summary": sign.summary if transition != "resolved" else f"Over: {sign.name}{_of(sign.group)}.",
+        "description": f"{sign.summary} Reason: {reason.value}.",
+        **links.of(sign.alertname, dict(sign.group), None),
+    }
+    evidence = {**sign.evidence, "reason": reason.value, "evaluated_at": iso(at)}
+    return AlertEvent(
+        at, sign.name, group_key(sign.group), sign.severity, transition, starts_at, labels, annotations, evidence
+    )
+
+
+class Links:
+    """Where an alert leads: its runbook, and the dashboard with its filters set."""
+
+    def __init__(self, dashboard_url: str, runbook_url: str) -> None:
+        self._dashboard = dashboard_url.rstrip("/")
+        self._runbook = runbook_url.rstrip("/")
+
+    def of(self, alertname: str, filters: Mapping[str, str], runbook: str | None) -> dict[str, str]:
+        """The annotations `runbook_url` and `dashboard_url`; one that is not configured is left out."""
+        links = {}
+        if runbook or self._runbook:
+            links["runbook_url"] = runbook or f"{self._runbook}/{alertname}.md"
+        if self._dashboard:
+            links["dashboard_url"] = f"{self._dashboard}/?{urlencode(filters)}"
+        return links
+
+
+def _summary(reading: Reading, stand: Stand, transition: str) -> str:
+    slo = reading.formula.slo
+    who = f"{slo.name}{_of(reading.group)}"
+    if transition in ("resolved", "cleared"):
+        return f"{who}: the error budget burns no faster than it may."
+    row = stand.row
+    if row is None:
+        return f"{who}: the error budget burns too fast."
+    rate = reading.windows[row.long].rate
+    times = f"{rate:.1f} times too fast" if rate is not None else "too fast"
+    return f"{who}: the error budget burns {times} over {render(row.long)}."
+
+
+def _description(reading: Reading, stand: Stand) -> str:
+    slo = reading.formula.slo
+    window = stand.row.long if stand.row else min(reading.windows, default=slo.window_seconds)
+    spent = reading.windows.get(window, reading.period)
+    left = reading.period.remaining
+    budget = f" {left:.1%} of the {render(slo.window_seconds)} budget is left." if left is not None else ""
+    return f"{_what(reading, spent.bad, spent.counts.total)} over {render(window)}.{budget} {slo.description}".strip()
+
+
+def _what(reading: Reading, bad: int, total: int) -> str:
+    indicator, unit = reading.formula.slo.indicator, reading.formula.unit
+    if isinstance(indicator, SumRatio):
+        return f"{bad} spent for {total} units"
+    if isinstance(indicator, Latency):
+        return f"{bad} of {total} were slower than {indicator.threshold:g} s"
+    if isinstance(indicator, GaugeThreshold):
+        return f"{bad / unit:.0f} of {total / unit:.0f} target-seconds were not {indicator.op} {indicator.value:g}"
+    return f"{bad} of {total} were bad"
+
+
+def _condition(stand: Stand) -> dict[str, Any] | None:
+    row = stand.row
+    if row is None:
+        return None
+    return {"long": render(row.long), "short": render(row.short), "factor": float(row.factor)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _of(group: Group) -> str:
+    return f" ({', '.join(f'{name}={value}' for name, value in group)})" if group else ""

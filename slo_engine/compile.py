@@ -1,0 +1,200 @@
+"""From an SLO to a formula over measures: which cells of which atoms are its part, its total and its coverage.
+
+Columns of every formula: PART (the good or the bad events, as the SLO was written; for a ratio of sums its numerator),
+TOTAL (or the denominator), and target-milliseconds EXPECTED, COVERED and SPREAD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from core import histogram
+from core.matchers import matches_all, parse_matchers
+from core.measures import TARGET_TIME, Group, Measure, project
+from core.signals import ALIASES, LAYERS
+from slo_engine.specs.model import (
+    EventRatio,
+    GaugeThreshold,
+    Latency,
+    Metric,
+    RateSlices,
+    SelectorMetric,
+    SignalMetric,
+    Slo,
+    SumRatio,
+)
+from storage.ledger.dictionary import Atom
+from storage.plan import SelectorKind, SelectorMeasure
+
+PART, TOTAL, EXPECTED, COVERED, SPREAD = range(5)
+COLUMNS = 5
+_COVERAGE = {"expected": EXPECTED, "covered": COVERED, "spread": SPREAD}
+
+_NOT_EXCLUDED = parse_matchers('outcome!="excluded"')
+"""Total is good + bad: what a client aborted is neither, unless the SLO says so."""
+
+CellRange = tuple[int, int]
+Pick = Callable[[Atom], CellRange | None]
+"""The cells [from, to) of an atom that a term counts, or None when it counts none."""
+
+
+class Term(NamedTuple):
+    """One column's share of a formula."""
+
+    column: int
+    pick: Pick
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A compiled SLI. `part_is_good`: bad = total − part, else bad = part. `unit`: ledger units in one reported unit."""
+
+    slo: Slo
+    terms: tuple[Term, ...]
+    part_is_good: bool
+    unit: float = 1.0
+
+    def group_of(self, atom: Atom) -> Group:
+        """The group of this SLO that an atom counts in."""
+        return project(atom.group, self.slo.by)
+
+
+def signal_of(metric: SignalMetric) -> str:
+    """The signal itself, where the metric names an alias."""
+    return ALIASES.get(metric.signal, (metric.signal, ""))[0]
+
+
+def layers_present(atoms: Iterable[Atom]) -> dict[str, str]:
+    """For each signal the outermost layer that the fleet has: the one it is counted in."""
+    seen: dict[str, str] = {}
+    for atom in atoms:
+        name, layer = atom.measure.name, atom.measure.layer
+        if layer and (name not in seen or LAYERS.index(layer) < LAYERS.index(seen[name])):
+            seen[name] = layer
+    return seen
+
+
+def selectors_of(slo: Slo) -> list[SelectorMeasure]:
+    """The raw selectors that the collectors must count for an SLO."""
+    indicator = slo.indicator
+    if isinstance(indicator, EventRatio):
+        metrics = [m for m in (indicator.good, indicator.bad, indicator.total) if isinstance(m, SelectorMetric)]
+        return [_selector(metric, "counter") for metric in metrics]
+    if isinstance(indicator, Latency) and isinstance(indicator.metric, SelectorMetric):
+        return [_selector(indicator.metric, "histogram")]
+    return []
+
+
+def compile_slo(slo: Slo, layers: Mapping[str, str]) -> Formula:
+    """The formula of an SLO, given the layer that each signal is counted in."""
+    indicator = slo.indicator
+    if isinstance(indicator, EventRatio):
+        return _event_ratio(slo, indicator, layers)
+    if isinstance(indicator, Latency):
+        good = _pick_cells(indicator.metric, layers, lambda b: (0, histogram.cells_at_or_below(b, indicator.threshold)))
+        return _formula(slo, good, _pick_cells(indicator.metric, layers, _all_cells), indicator.metric, layers)
+    if isinstance(indicator, GaugeThreshold):
+        return _gauge(slo, indicator, layers)
+    if isinstance(indicator, RateSlices):
+        name = slices_name(indicator)
+        good = _pick_named(name, {"verdict": "good"})
+        return _formula(slo, good, _pick_named(name, {}), indicator.metric, layers)
+    if isinstance(indicator, SumRatio):
+        numerator, denominator = indicator.numerator, indicator.denominator
+        terms = (Term(PART, _pick_cells(numerator, layers, _all_cells)),)
+        total = (Term(TOTAL, _pick_cells(denominator, layers, _all_cells)),)
+        return Formula(slo, terms + total + _coverage_terms(denominator, layers), part_is_good=False)
+    return Formula(slo, (), part_is_good=False)
+
+
+def slices_name(indicator: RateSlices) -> str:
+    """The measure of one-minute verdicts: equal definitions share it."""
+    metric, condition = indicator.metric, indicator.condition
+    where = ",".join(str(m) for m in metric.where)
+    when = f" while {condition.signal} {condition.op} {condition.value:g}" if condition else ""
+    by = ",".join(metric.by)
+    return f"slices:{metric.signal}{{{where}}} {indicator.op} {indicator.value:g}/s{when} by({by})"
+
+
+def _event_ratio(slo: Slo, ratio: EventRatio, layers: Mapping[str, str]) -> Formula:
+    part = ratio.good or ratio.bad
+    assert part is not None
+    pick = _pick_cells(part, layers, _all_cells)
+    total = _pick_cells(ratio.total, layers, _all_cells)
+    return _formula(slo, pick, total, ratio.total, layers, part_is_good=ratio.good is not None)
+
+
+def _gauge(slo: Slo, gauge: GaugeThreshold, layers: Mapping[str, str]) -> Formula:
+    """Below a threshold the whole cells at or below it count; above it, all others do."""
+    below = gauge.op in ("lt", "lte")
+    pick = _pick_cells(gauge.metric, layers, lambda b: (0, histogram.cells_at_or_below(b, gauge.value)))
+    total = _pick_cells(gauge.metric, layers, _all_cells)
+    formula = _formula(slo, pick, total, gauge.metric, layers, part_is_good=below)
+    return Formula(formula.slo, formula.terms, formula.part_is_good, unit=1000.0)
+
+
+def _formula(
+    slo: Slo, part: Pick, total: Pick, covered: Metric, layers: Mapping[str, str], *, part_is_good: bool = True
+) -> Formula:
+    return Formula(slo, (Term(PART, part), Term(TOTAL, total), *_coverage_terms(covered, layers)), part_is_good)
+
+
+def _selector(metric: SelectorMetric, kind: SelectorKind) -> SelectorMeasure:
+    return SelectorMeasure(selector=str(metric.selector), by=metric.by, kind=kind)
+
+
+def _all_cells(bounds: histogram.Bounds) -> CellRange:
+    return 0, len(bounds) + 1
+
+
+def _pick_cells(metric: Metric, layers: Mapping[str, str], cells: Callable[[histogram.Bounds], CellRange]) -> Pick:
+    if isinstance(metric, SelectorMetric):
+        names = {_selector(metric, "counter").name, _selector(metric, "histogram").name}
+        return lambda atom: _range(atom.measure, cells) if atom.measure.name in names else None
+    signal, where = signal_of(metric), metric.where
+    if metric.signal in ALIASES:
+        where = (*where, *parse_matchers(ALIASES[metric.signal][1]))
+    if signal == "requests" and not any(m.name == "outcome" for m in where):
+        where = (*where, *_NOT_EXCLUDED)
+    layer = metric.layer or layers.get(signal, "")
+
+    def pick(atom: Atom) -> CellRange | None:
+        measure = atom.measure
+        if measure.name != signal or measure.layer != layer:
+            return None
+        return _range(measure, cells) if matches_all(where, {**dict(atom.group), **dict(measure.attrs)}) else None
+
+    return pick
+
+
+def _pick_named(name: str, attrs: Mapping[str, str]) -> Pick:
+    def pick(atom: Atom) -> CellRange | None:
+        fits = atom.measure.name == name and all(dict(atom.measure.attrs).get(k) == v for k, v in attrs.items())
+        return (0, 1) if fits else None
+
+    return pick
+
+
+def _range(measure: Measure, cells: Callable[[histogram.Bounds], CellRange]) -> CellRange:
+    return (0, 1) if measure.bounds is None else cells(measure.bounds)
+
+
+def _coverage_terms(metric: Metric, layers: Mapping[str, str]) -> tuple[Term, ...]:
+    if isinstance(metric, SelectorMetric):
+        names = {_selector(metric, "counter").name, _selector(metric, "histogram").name}
+        return tuple(Term(column, _pick_target_time(state, names, None)) for state, column in _COVERAGE.items())
+    layer = metric.layer or layers.get(signal_of(metric), "engine")
+    return tuple(Term(column, _pick_target_time(state, {""}, layer)) for state, column in _COVERAGE.items())
+
+
+def _pick_target_time(state: str, of: set[str], layer: str | None) -> Pick:
+    def pick(atom: Atom) -> CellRange | None:
+        measure = atom.measure
+        if measure.name != TARGET_TIME or (layer is not None and measure.layer != layer):
+            return None
+        attrs = dict(measure.attrs)
+        return (0, 1) if attrs.get("state") == state and attrs.get("of", "") in of else None
+
+    return pick

@@ -1,0 +1,94 @@
+"""The engine as a process: takes the lease, ticks, re-reads SLO files, gives the lease back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+
+from core.clock import Clock
+from core.errors import LeaseLost, StorageError
+from slo_engine.catalogue import SloFiles
+from slo_engine.metrics import EngineMetrics
+from slo_engine.settings import EngineSettings
+from slo_engine.tick import LEASE, Engine
+from storage import leases
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+_CLEAN_EVERY = 3600.0
+
+
+class EngineService:
+    """One engine of possibly several; only the one with the lease decides."""
+
+    def __init__(
+        self, database: Database, settings: EngineSettings, dashboard_url: str, clock: Clock, metrics: EngineMetrics
+    ) -> None:
+        self._db = database
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._files = SloFiles(settings, metrics)
+        self._engine = Engine(database, settings, dashboard_url, self._files.slos, clock, metrics)
+        self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._leading: int | None = None
+        self._cleaned = clock.monotonic()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tick until `stop` is set; the lease is renewed between ticks, so a long tick does not lose it."""
+        due = 0.0
+        while not stop.is_set():
+            if await asyncio.to_thread(self._hold) and self._clock.monotonic() >= due:
+                due = self._clock.monotonic() + self._settings.tick_interval
+                await asyncio.to_thread(self._round)
+            await _sleep(stop, min(self._settings.lease_ttl / 3, self._settings.tick_interval))
+        await asyncio.to_thread(self._release)
+
+    def _hold(self) -> bool:
+        """Take or renew the lease; a new epoch reads everything anew."""
+        try:
+            epoch = leases.acquire(self._db, LEASE, self._holder, self._clock.now(), self._settings.lease_ttl)
+            if epoch is not None and epoch != self._leading:
+                self._engine.lead(epoch)
+                log.info("this engine leads (epoch %d)", epoch)
+        except StorageError as error:
+            self._failed(error)
+            return False
+        self._leading = epoch
+        self._metrics.leader.set(epoch is not None)
+        return epoch is not None
+
+    def _round(self) -> None:
+        began = self._clock.monotonic()
+        try:
+            if self._files.refresh():
+                self._engine.use(self._files.slos)
+                log.info("SLO files changed: %d SLOs in force", len(self._files.slos))
+            self._engine.tick()
+            if began - self._cleaned > _CLEAN_EVERY:
+                self._cleaned = began
+                self._engine.clean()
+        except StorageError as error:
+            self._failed(error)
+        self._metrics.tick_seconds.observe(self._clock.monotonic() - began)
+
+    def _failed(self, error: StorageError) -> None:
+        """The next round reads the ledger anew: memory may be ahead of what was written."""
+        self._leading = None
+        self._metrics.failures.labels(type(error).__name__).inc()
+        level = logging.INFO if isinstance(error, LeaseLost) else logging.ERROR
+        log.log(level, "tick not finished, it is done again: %s", error)
+
+    def _release(self) -> None:
+        if self._leading is not None:
+            leases.release(self._db, LEASE, self._holder)
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,95 @@
+"""What is said of each SLO and group: the rows of `burnline slo status --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from core.durations import render
+from core.measures import Group
+from slo_engine.burn import Spent
+from slo_engine.compile import Formula
+from slo_engine.conditions import State
+
+PARTIAL = 0.95
+BLIND = 0.5
+
+
+class Reading(NamedTuple):
+    """One group of one SLO at one evaluation: the period's budget, each window's burn, and the policy's levels."""
+
+    formula: Formula
+    group: Group
+    period: Spent
+    windows: Mapping[int, Spent]
+    since: float | None
+
+
+def coverage_reason(coverage: float | None, total: int) -> str | None:
+    """Why a number is not to be trusted as it stands, or None."""
+    if coverage is None:
+        return "blind: no target was expected in this window"
+    if coverage < BLIND:
+        return f"blind: only {coverage:.0%} of the target-time is covered"
+    if total == 0:
+        return "idle: covered, and no events"
+    if coverage < PARTIAL:
+        return f"partial: {coverage:.1%} of the target-time is covered"
+    return None
+
+
+def row(reading: Reading, state: State) -> dict[str, Any]:
+    """The contract's fields; what is unknown is null, and `reason` says why."""
+    slo, period, unit = reading.formula.slo, reading.period, reading.formula.unit
+    counts = period.counts
+    known = counts.total > 0
+    is_ratio = slo.objective > 0
+    silent = state is State.OK and not known
+    return {
+        "slo": slo.name,
+        "group": dict(reading.group),
+        "objective": slo.objective if is_ratio else None,
+        "window": render(slo.window_seconds),
+        "good": _amount(counts.total - period.bad, unit) if known and is_ratio else None,
+        "total": _amount(counts.total, unit) if known else None,
+        "sli": _sli(period, counts.total, is_ratio=is_ratio) if known else None,
+        "budget_remaining": period.remaining,
+        "burn_rates": {render(window): spent.rate for window, spent in sorted(reading.windows.items())},
+        "coverage": counts.coverage,
+        "state": "no_data" if silent else state.value,
+        "since": iso(reading.since),
+        "reason": coverage_reason(counts.coverage, counts.total),
+    }
+
+
+def unmeasured(slo_name: str, objective: float | None, window: int, reason: str) -> dict[str, Any]:
+    """The row of an SLO that has no group yet, or cannot be measured."""
+    return {
+        "slo": slo_name,
+        "group": {},
+        "objective": objective or None,
+        "window": render(window),
+        "good": None,
+        "total": None,
+        "sli": None,
+        "budget_remaining": None,
+        "burn_rates": {},
+        "coverage": None,
+        "state": "no_data",
+        "since": None,
+        "reason": reason,
+    }
+
+
+def _amount(n: int, unit: float) -> int | float:
+    return n if unit == 1.0 else n / unit
+
+
+def _sli(period: Spent, total: int, *, is_ratio: bool) -> float:
+    return (total - period.bad) / total if is_ratio else period.bad / total
+
+
+def iso(time: float | None) -> str | None:
+    """Unix seconds as RFC 3339 in UTC."""
+    return None if time is None else datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
