@@ -64,6 +64,8 @@ class SourceCounter:
     gpu_microdollars_per_hour: float = 0.0
     state: TargetState | None = None
     expected_until: float | None = None
+    covered_until: float | None = None
+    """Target-time up to here is settled: it began with the discovery, and no moment is covered twice."""
     coverage: tuple[Coverage, ...] = ()
     _pending: dict[RowKey, AtomCells] = field(default_factory=dict)
     _flushing: dict[RowKey, AtomCells] = field(default_factory=dict)
@@ -75,18 +77,22 @@ class SourceCounter:
         if self.checkpoint.state is not None:
             self._restore(self.checkpoint.state)
 
-    def discovered(self, now: float, fallback: Iterable[Coverage]) -> None:
+    def discovered(self, now: float) -> None:
         """The target is expected from now on, unless a checkpoint already says since when."""
         if self.expected_until is None:
             self.expected_until = now
-        if not self.coverage:
-            self.coverage = tuple(fallback)
+            self.covered_until = max(now, self.covered_until or now)
         self._changed = True
+
+    def left(self, now: float) -> None:
+        """The target has left discovery: it is not expected until it is discovered again."""
+        self._expect(now, now)
+        self.expected_until = None
 
     def accept(self, counted: CountedPage, now: float) -> Outcome:
         """Count a good scrape."""
         page = counted.page
-        step = advance(self.state, page, self.watched_since)
+        step = advance(self.state, page, self.watched_since, self.covered_until)
         self._remember_groups(counted.layout.coverage)
         self._expect(page.time, now)
         self._count(counted.layout, step.increments, now)
@@ -109,10 +115,12 @@ class SourceCounter:
                         self._add(atom, cell, n, gained.begin, gained.end, now)
 
     def _cover(self, counted: CountedPage, step: Advance, now: float) -> None:
-        begin, end = step.covered_from, counted.page.time
+        end = counted.page.time
+        begin = max(step.covered_from, self.covered_until or step.covered_from)
         if step.sawtooth or end <= begin:
             return
-        stretched = end - begin > SPREAD_INTERVALS * self.interval
+        self.covered_until = end
+        stretched = end - step.covered_from > SPREAD_INTERVALS * self.interval
         self._target_time(Mark.COVERED, begin, end, now)
         if stretched:
             self._target_time(Mark.SPREAD, begin, end, now)
@@ -129,10 +137,12 @@ class SourceCounter:
 
     def _expect(self, time: float, now: float) -> None:
         since = self.expected_until
+        self._changed = True
+        if not self.coverage:
+            return  # until a page has told the groups, the time waits for them
         if since is not None and time > since:
             self._target_time(Mark.EXPECTED, since, time, now)
         self.expected_until = time if since is None else max(since, time)
-        self._changed = True
 
     def _target_time(self, mark: Mark, begin: float, end: float, now: float) -> None:
         for family in self.coverage:
@@ -142,11 +152,11 @@ class SourceCounter:
                 self._add(Atom(measure, group), 0, _ms(end) - _ms(begin), begin, end, now)
 
     def _remember_groups(self, families: Sequence[Coverage]) -> None:
-        """A family without groups on this page keeps those it last had."""
-        old = {family.of: family.groups for family in self.coverage}
-        self.coverage = tuple(
-            family if family.groups else family._replace(groups=old.get(family.of, family.groups)) for family in families
-        )
+        """A family without groups on this page keeps those it last had; so do the signals of a page that has none."""
+        old = {family.of: family for family in self.coverage}
+        silent = [old[""]] if self.state is not None and "" in old and all(f.of for f in families) else []
+        kept = [f if f.groups or f.of not in old else f._replace(groups=old[f.of].groups) for f in families]
+        self.coverage = (*silent, *kept)
 
     def _add(self, atom: Atom, cell: int, n: int, begin: float, end: float, now: float) -> None:
         for key, part in _place(n, begin, end, now):
@@ -189,7 +199,7 @@ class SourceCounter:
     def lost(self, checkpoint: Checkpoint) -> None:
         """Another writer has counted this target: drop what was not committed and go on from its checkpoint."""
         self.checkpoint = checkpoint
-        self.state, self.expected_until = None, None
+        self.state, self.expected_until, self.covered_until = None, None, None
         self._pending, self._flushing, self._rows = {}, {}, {}
         self._changed = False
         if checkpoint.state is not None:
@@ -199,6 +209,7 @@ class SourceCounter:
         state = self.state
         document = {
             "expected_until": self.expected_until,
+            "covered_until": self.covered_until,
             "watched_since": self.watched_since,
             "coverage": [[f.of, f.layer, sorted(f.groups)] for f in self.coverage],
             "state": None
@@ -216,7 +227,7 @@ class SourceCounter:
 
     def _restore(self, blob: bytes) -> None:
         document = orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
-        self.expected_until = document["expected_until"]
+        self.expected_until, self.covered_until = document["expected_until"], document["covered_until"]
         self.watched_since = min(self.watched_since, document["watched_since"])
         self.coverage = tuple(
             Coverage(of, layer, frozenset(_group(group) for group in groups)) for of, layer, groups in document["coverage"]

@@ -3,24 +3,28 @@
 The rules, in the order in which they are asked:
 
 1. First sight of a target is a baseline, unless its page proves that its process began after the job was first watched
-   and at most BIRTH_WINDOW before this scrape; then everything counts from zero, since the process began.
-2. A changed process start (or a changed `_created` of the series) is a restart: the new value counts from zero.
-3. A fall is a reset and counts the new value; but a fall under 1 % with an unchanged process start and no other counter
-   falling is `not monotonic`, a baseline.
-4. A series that is new on a known target counts from zero only if the last page was complete and was read under the same
-   revision (relabelling, limits, profile); otherwise it is a baseline. A series that was away and returns goes on from
-   its last value: what it counted meanwhile is counted, what it had counted before is not counted again.
-5. Over SAWTOOTH_FALLS falls in SAWTOOTH_WINDOW without a changed process start: `sawtooth`, several workers behind one
-   address. The target is excluded, and says so, until a window has passed without a fall.
+   and at most BIRTH_WINDOW before the target was discovered; then everything counts from zero, since the process began.
+2. A later process start (or a later `_created` of the series) is a restart: the new value counts from zero. A start
+   that is earlier, or later but well before the last scrape, is another worker's behind the same address: a baseline,
+   and a fall.
+3. A page that is not newer than the last one and says less was overtaken on its way: it is left out. Any other fall is
+   a reset and counts the new value; but a fall under 1 % with an unchanged process start and no other counter falling
+   is `not monotonic`, a baseline.
+4. A series that is new on a known target counts from zero only if the last page was complete and was read under the
+   same revision (relabelling, limits, profile); otherwise it is a baseline. A series that was away and returns goes on
+   from its last value: what it counted meanwhile is counted, what it had counted before is not counted again.
+5. Over SAWTOOTH_FALLS falls in SAWTOOTH_WINDOW that no restart explains: `sawtooth`, several workers behind one
+   address. A series that was away and returns lower is reset by itself and is no such fall. The target is excluded,
+   and says so, until a window has passed without a fall.
 
-A histogram is one counter with a vector of cumulative values. Values are scaled and floored before they are
-differenced, so that increments are whole and add up.
+A histogram is one counter with a vector of cumulative values; it counts what the last of them gains. Values are scaled
+and floored before they are differenced, so that increments are whole and add up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from math import floor, isfinite
 from typing import NamedTuple
@@ -29,6 +33,13 @@ BIRTH_WINDOW = 300.0
 """A process that began longer than this before its discovery may have been counted under another address."""
 PROCESS_START_TOLERANCE = 1.0
 """Some runtimes derive the start from uptime, which wanders by a clock tick; a restart takes longer than a second."""
+CLOCK_SKEW = 60.0
+"""A target's clock may be this much behind ours: a process that began longer than this before the last scrape of
+another one ran beside it."""
+OVERTAKEN_WINDOW = 120.0
+"""No page is on its way for longer; a page that is older by more than this comes after a step of our own clock."""
+LARGEST = 2**63 - 1
+"""The ledger's and the checkpoint's integers have 64 bits; no real counter comes near."""
 SMALL_FALL = 0.01
 SAWTOOTH_FALLS = 3
 SAWTOOTH_WINDOW = 600.0
@@ -110,9 +121,17 @@ class Advance(NamedTuple):
 
 def whole(value: float, scale: float = 1.0) -> int | None:
     """A raw counter value as a whole number of units; None when it is no number that a counter can have."""
-    if not isfinite(value) or value < 0:
+    if not isfinite(value) or value < 0 or value * scale > LARGEST:
         return None
     return floor(value * scale + 1e-9) if scale != 1.0 else floor(value)
+
+
+class _Process(Enum):
+    """What two start times say of a process or a series."""
+
+    SAME = "same"
+    LATER = "later"
+    OTHER = "other"
 
 
 @dataclass
@@ -121,52 +140,58 @@ class _Walk:
 
     page: Page
     before: TargetState
-    restarted: bool
+    process: _Process
     fallen: frozenset[str]
     lone_small_fall: str | None
     increments: list[Increment] = field(default_factory=list)
 
     def verdict(self, key: str, reading: Reading, last: Last | None) -> Verdict:
+        own = _Process.SAME if last is None else _of_series(last, reading)
+        if _Process.OTHER in (self.process, own):
+            return Verdict.BASELINE
+        if _Process.LATER in (self.process, own):
+            return Verdict.RESTARTED
         if last is None:
-            return self._verdict_on_new()
-        if self.restarted or _recreated(last, reading) or len(last.values) != len(reading.values):
-            return Verdict.RESTARTED if self.restarted or _recreated(last, reading) else Verdict.BASELINE
+            known = self.before.complete and self.before.revision == self.page.revision
+            return Verdict.BORN if known else Verdict.BASELINE
         if key == self.lone_small_fall:
             return Verdict.NOT_MONOTONIC
         return Verdict.RESET if key in self.fallen else Verdict.COUNTED
 
-    def _verdict_on_new(self) -> Verdict:
-        if self.restarted:
-            return Verdict.RESTARTED
-        known = self.before.complete and self.before.revision == self.page.revision
-        return Verdict.BORN if known else Verdict.BASELINE
 
+def advance(before: TargetState | None, page: Page, watched_since: float, discovered: float | None = None) -> Advance:
+    """Apply the rules to one page.
 
-def advance(before: TargetState | None, page: Page, watched_since: float) -> Advance:
-    """Apply the rules to one page. `watched_since`: when the job that holds the target was first watched."""
+    `watched_since`: when the target's job was first watched; `discovered`: when the target was (None: at this page).
+    """
     if before is None:
-        return _first_sight(page, watched_since)
-    restarted = _restarted(before.process_start, page.process_start)
-    fallen = _fallen(before, page) if not restarted else frozenset()
+        return _first_sight(page, watched_since, page.time if discovered is None else discovered)
+    process = _process(before.process_start, page.process_start, before.time)
+    fallen = _fallen(before, page) if process is _Process.SAME else frozenset()
+    if _overtaken(before, page, process, fallen):
+        return Advance([], before, False, page.time, len(before.falls) > SAWTOOTH_FALLS, ())
     lone = _lone_small_fall(before, page, fallen)
-    falls = _falls(before, page, fallen if lone is None else frozenset())
-    walk = _Walk(page, before, restarted, fallen, lone)
-    if restarted:
-        falls = ()
+    unexplained = process is _Process.OTHER or (lone is None and _fell_back(before, fallen))
+    falls = _falls(before, page.time, unexplained)
+    walk = _Walk(page, before, process, fallen, lone)
     sawtooth = len(falls) > SAWTOOTH_FALLS
     if not sawtooth:
         _count(walk)
-    survived = not restarted and not (fallen and lone is None) and not sawtooth
-    begin = before.time if survived else _restart_time(walk)
+    survived = process is _Process.SAME and not unexplained and not sawtooth and not _recreated(before, page)
     return Advance(
-        walk.increments, _next_state(before, page, falls), survived, begin, sawtooth, (lone,) if lone is not None else ()
+        walk.increments,
+        _next_state(before, page, process, falls),
+        survived,
+        before.time if survived else _restart_time(walk),
+        sawtooth,
+        (lone,) if lone is not None else (),
     )
 
 
-def _first_sight(page: Page, watched_since: float) -> Advance:
+def _first_sight(page: Page, watched_since: float, discovered: float) -> Advance:
     start = page.process_start
-    state = _next_state(None, page, ())
-    born = start is not None and watched_since <= start <= page.time and page.time - start <= BIRTH_WINDOW
+    state = _next_state(None, page, _Process.SAME, ())
+    born = start is not None and watched_since <= start <= page.time and discovered - start <= BIRTH_WINDOW
     if not born or start is None:
         return Advance([], state, False, page.time, False, ())
     increments = [
@@ -177,22 +202,43 @@ def _first_sight(page: Page, watched_since: float) -> Advance:
     return Advance(increments, state, False, start, False, ())
 
 
-def _restarted(before: float | None, now: float | None) -> bool:
-    return before is not None and now is not None and abs(now - before) > PROCESS_START_TOLERANCE
+def _process(before: float | None, now: float | None, last_seen: float) -> _Process:
+    if before is None or now is None or not abs(now - before) > PROCESS_START_TOLERANCE:
+        return _Process.SAME
+    return _Process.LATER if now > before and now >= last_seen - CLOCK_SKEW else _Process.OTHER
 
 
-def _recreated(last: Last, reading: Reading) -> bool:
-    return _restarted(last.created, reading.created)
+def _of_series(last: Last, reading: Reading) -> _Process:
+    return _process(last.created, reading.created, last.seen)
+
+
+def _recreated(before: TargetState, page: Page) -> bool:
+    """Whether a series began anew in a process of which nothing else is known."""
+    return page.process_start is None and any(
+        (last := before.counters.get(key)) is not None and _of_series(last, reading) is not _Process.SAME
+        for key, reading in page.counters.items()
+    )
 
 
 def _fallen(before: TargetState, page: Page) -> frozenset[str]:
+    """Counters that show less than before, or are another worker's, without a restart that explains it."""
     return frozenset(
         key
         for key, reading in page.counters.items()
         if (last := before.counters.get(key)) is not None
-        and not _recreated(last, reading)
-        and any(new < old for new, old in zip(reading.values, last.values, strict=False))
+        and (own := _of_series(last, reading)) is not _Process.LATER
+        and (own is _Process.OTHER or any(new < old for new, old in zip(reading.values, last.values, strict=False)))
     )
+
+
+def _fell_back(before: TargetState, fallen: frozenset[str]) -> bool:
+    """Whether a counter of the last page fell; one that was away may have been reset in an earlier restart."""
+    return any(before.counters[key].seen == before.time for key in fallen)
+
+
+def _overtaken(before: TargetState, page: Page, process: _Process, fallen: frozenset[str]) -> bool:
+    late = 0 <= before.time - page.time <= OVERTAKEN_WINDOW
+    return late and (process is _Process.OTHER or bool(fallen))
 
 
 def _lone_small_fall(before: TargetState, page: Page, fallen: frozenset[str]) -> str | None:
@@ -202,12 +248,13 @@ def _lone_small_fall(before: TargetState, page: Page, fallen: frozenset[str]) ->
     known = before.process_start is not None and page.process_start is not None
     old, new = before.counters[key].values, page.counters[key].values
     small = all(n >= o or o - n < SMALL_FALL * o for n, o in zip(new, old, strict=False))
-    return key if known and small else None
+    same = _of_series(before.counters[key], page.counters[key]) is _Process.SAME
+    return key if known and small and same else None
 
 
-def _falls(before: TargetState, page: Page, fallen: frozenset[str]) -> tuple[float, ...]:
-    recent = tuple(t for t in before.falls if page.time - t < SAWTOOTH_WINDOW)
-    return (*recent, page.time) if fallen else recent
+def _falls(before: TargetState, now: float, fell: bool) -> tuple[float, ...]:
+    recent = tuple(t for t in before.falls if abs(now - t) < SAWTOOTH_WINDOW)
+    return (*recent, now) if fell else recent
 
 
 def _count(walk: _Walk) -> None:
@@ -231,22 +278,20 @@ def _gained(verdict: Verdict, values: Values, last: Last | None) -> Values:
 def _begin(walk: _Walk, verdict: Verdict, reading: Reading, last: Last | None) -> float:
     if verdict is Verdict.COUNTED and last is not None:
         return min(last.seen, walk.page.time)
-    began = reading.created if verdict is not Verdict.RESTARTED or not walk.restarted else walk.page.process_start
+    of_process = verdict is Verdict.RESTARTED and walk.process is _Process.LATER
+    began = walk.page.process_start if of_process else reading.created
     return min(max(walk.before.time, began or walk.before.time), walk.page.time)
 
 
 def _restart_time(walk: _Walk) -> float:
     """From when on the new process is known to have been watched: its start, else only from this scrape."""
-    start = walk.page.process_start if walk.restarted else None
+    start = walk.page.process_start if walk.process is _Process.LATER else None
     return min(max(walk.before.time, start), walk.page.time) if start is not None else walk.page.time
 
 
-def _next_state(before: TargetState | None, page: Page, falls: Sequence[float]) -> TargetState:
-    counters = {
-        key: Last(reading.values, reading.created, page.time) for key, reading in page.counters.items()
-    }
-    same_process = before is not None and not _restarted(before.process_start, page.process_start)
-    if before is not None and same_process:
+def _next_state(before: TargetState | None, page: Page, process: _Process, falls: Sequence[float]) -> TargetState:
+    counters = {key: Last(reading.values, reading.created, page.time) for key, reading in page.counters.items()}
+    if before is not None and process is _Process.SAME:
         for key, last in before.counters.items():
             if key not in counters and page.time - last.seen < VANISHED_MEMORY:
                 counters[key] = last
@@ -256,16 +301,16 @@ def _next_state(before: TargetState | None, page: Page, falls: Sequence[float]) 
     return TargetState(page.time, start, page.complete, page.revision, counters, tuple(falls))
 
 
-def at_baseline(state: TargetState) -> TargetState:
-    """The same state, for a target whose next page must be a baseline (its page was read under other rules)."""
-    return replace(state, counters={}, complete=False)
-
-
 def cells_of(cumulative: Values) -> list[int]:
-    """Disjoint cells of increments of cumulative values; a page that was written unevenly never counts below zero."""
+    """Disjoint cells of increments of cumulative values; their sum is that of the last one, none is below zero.
+
+    Buckets that were read at different moments may gain more below a bound than in all: what is not in the last value
+    yet is not counted yet.
+    """
     cells = []
-    highest = 0
-    for value in cumulative:
-        cells.append(max(0, value - highest))
-        highest = max(highest, value)
-    return cells
+    above = cumulative[-1]
+    for value, lower in zip(reversed(cumulative), reversed((0, *cumulative[:-1])), strict=True):
+        above = min(above, value)
+        below = min(above, lower)
+        cells.append(above - below)
+    return cells[::-1]

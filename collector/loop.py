@@ -24,7 +24,7 @@ from core.clock import Clock
 from core.errors import PageRejected, ScrapeError
 from core.labels import make
 from storage.fleet import TargetHealth
-from storage.series import STALE, SeriesWriter
+from storage.series import SeriesWriter
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,8 @@ class TargetLoop:
         health.engine = profile.engine if profile is not None else None
         health.layer = profile.layer if profile is not None else None
         health.conditions = _conditions(reading, outcome, layout.unmapped if layout is not None else ())
-        health.groups = [dict(g) for family in self.reader.counter.coverage if not family.of for g in sorted(family.groups)]
+        health.groups = [dict(group) for group in self.reader.groups()]
+        health.signals = self.reader.signals()
 
     # Raw samples, for the debug pages: given up first when the disk is full.
 
@@ -132,7 +133,7 @@ class TargetLoop:
         added = 0
         if reading.series is not self._page_series:
             gone = set(self._page_series).difference(reading.series)
-            self._stale([self._refs.pop(one) for one in gone], time)
+            self._end([self._refs.pop(one) for one in gone], time)
             fresh = [one for one in reading.series if one not in self._refs]
             self._refs.update({one: self._ref(one) for one in fresh})
             added = len(fresh)
@@ -152,17 +153,21 @@ class TargetLoop:
         self.tools.series.add(_ms(time), self._own_refs, scrape.values())
 
     def _all_stale(self, time: float) -> None:
-        self._stale(list(self._refs.values()), time)
+        self._end(list(self._refs.values()), time)
         self._refs, self._page_series, self._page_refs = {}, [], []
 
-    def _stale(self, refs: Sequence[int], time: float) -> None:
+    def _end(self, refs: Sequence[int], time: float) -> None:
+        """Series that are not there any more: marked stale, and forgotten by the writer."""
         if refs:
-            self.tools.series.add(_ms(time), refs, [STALE] * len(refs))
+            self.tools.series.add_stale(_ms(time), refs)
+            self.tools.series.forget(refs)
 
     def left(self) -> None:
         """The target left discovery: its series end here."""
         time = self.tools.clock.now()
-        self._stale([*self._refs.values(), *self._own_refs], time)
+        self._end([*self._refs.values(), *self._own_refs], time)
+        self._refs, self._page_series, self._page_refs, self._own_refs = {}, [], [], ()
+        self.reader.counter.left(time)
         self.health.left_at = time
 
 

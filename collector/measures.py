@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf, isnan
 from typing import NamedTuple, Protocol
 
@@ -43,7 +44,7 @@ class CounterSlot(NamedTuple):
 
 
 class GaugeSlot(NamedTuple):
-    """A raw gauge: the value, or with `rest` its share of the whole that they make together."""
+    """A raw gauge: the value, or with `rest` its share of the whole that they make together, if the first is known."""
 
     at: int
     rest: tuple[int, ...]
@@ -68,16 +69,19 @@ class Layout:
     times: tuple[Atom, ...]
     process_start: int | None
     coverage: tuple[Coverage, ...]
+    signals: tuple[str, ...] = ()
     unmapped: tuple[str, ...] = ()
 
     def read_counters(self, values: Sequence[float]) -> dict[str, Reading]:
-        """The page's counters as whole numbers; one that is no number is left out, as if it were not there."""
+        """The page's counters as whole numbers; one that is no number, or a histogram that shows more below a bound than
+        above it, is left out, as if it were not there."""
         result: dict[str, Reading] = {}
         for slot in self.counters:
             numbers = [whole(values[i], slot.scale) for i in slot.indices]
-            if None not in numbers:
+            known = tuple(n for n in numbers if n is not None)
+            if len(known) == len(numbers) and all(low <= high for low, high in pairwise(known)):
                 created = values[slot.created] if slot.created is not None else None
-                result[slot.key] = Reading(tuple(n for n in numbers if n is not None), created)
+                result[slot.key] = Reading(known, created)
         return result
 
     def read_gauges(self, values: Sequence[float], blank_from: float) -> Iterable[tuple[Atom, float]]:
@@ -87,8 +91,9 @@ class Layout:
             if isnan(value) or value >= blank_from:
                 continue
             if slot.rest:
-                whole_ = value + sum(v for i in slot.rest if not isnan(v := values[i]) and v < blank_from)
-                if whole_ <= 0:
+                rest = [v for i in slot.rest if not isnan(v := values[i]) and v < blank_from]
+                whole_ = value + sum(rest)
+                if values[slot.rest[0]] not in rest or whole_ <= 0:
                     continue
                 value /= whole_
             yield slot.atom, value * slot.scale
@@ -154,12 +159,13 @@ class LayoutBuilder:
             tuple(CounterSlot(*slot) for slot in slots.merged()),
             tuple(slots.gauges),
             tuple(slots.times),
-            start[0] if start else None,
+            start[0] if len(start) == 1 else None,  # several processes' pages in one tell of none when it began
             tuple(coverage),
+            tuple(sorted(slots.signals)),
             tuple(sorted(slots.unmapped)),
         )
 
-    def fallback_groups(self) -> Group:
+    def fallback_group(self) -> Group:
         """The group of a target that was never read: what its own labels tell."""
         return make((dim, self._target.get(dim, "")) for dim in self._dimensions)
 
@@ -169,8 +175,11 @@ class LayoutBuilder:
         for signal, parts in profile.signals.items():
             for part in parts:
                 for name in chosen(profile, part, present):
+                    slots.signals.add(signal)
                     groups |= self._part(page, profile, signal, part, name, slots)
-        return groups or {self.fallback_groups()}
+        return {group for group in groups if not any(set(group) < set(other) for other in groups)} or {
+            self.fallback_group()
+        }
 
     def _part(
         self, page: _Page, profile: Profile, signal: str, part: Part, name: str, slots: _Slots
@@ -199,19 +208,17 @@ class LayoutBuilder:
         elif part.kind == "time":
             slots.times.append(Atom(Measure(signal, profile.layer), group))
         else:
-            rest = tuple(
-                twin
-                for short in part.rest
-                for prefix in profile.prefixes
-                if (twin := page.twin(index, prefix + short)) is not None
-            )
+            twins = [_twin(page, profile, index, short) for short in part.rest]
+            if twins and twins[0] is None:
+                return
+            rest = tuple(twin for twin in twins if twin is not None)
             atom = Atom(Measure(signal, profile.layer, (), SIGNALS[signal].bounds), group)
             slots.gauges.append(GaugeSlot(index, rest, part.scale, atom))
 
     def _group(self, page: _Page, profile: Profile, index: int) -> Group:
         own = dict(page.series[index].labels)
         return make(
-            (dim, next((own[n] for n in profile.dimensions.get(dim, ()) if own.get(n)), self._target.get(dim, "")))
+            (dim, next((own[n] for n in profile.dimensions.get(dim, ()) if own.get(n)), self._target.get(dim, own.get(dim, ""))))
             for dim in self._dimensions
         )
 
@@ -222,6 +229,7 @@ class _Slots:
     gauges: list[GaugeSlot] = field(default_factory=list)
     times: list[Atom] = field(default_factory=list)
     unmapped: set[str] = field(default_factory=set)
+    signals: set[str] = field(default_factory=set)
 
     def count(
         self, page: _Page, key: str, indices: tuple[int, ...], scale: float, atom: Atom, created: int | None
@@ -260,6 +268,11 @@ def _histograms(page: _Page, family: str, selector: Selector | None = None) -> I
         finite = tuple(bounds[:-1])
         key = f"{family}{render(labels)} le={','.join(map(repr, finite))}"
         yield _Histogram(key, tuple(buckets[b] for b in bounds), finite, created)
+
+
+def _twin(page: _Page, profile: Profile, index: int, short: str) -> int | None:
+    twins = (page.twin(index, prefix + short) for prefix in profile.prefixes)
+    return next((twin for twin in twins if twin is not None), None)
 
 
 def _fits(page: _Page, index: int, family: str, selector: Selector) -> bool:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
+from sqlalchemy import Connection
 
+from collector.committing import Pending, Settlement, begin, commit, give_back, settle
 from collector.counting import SourceCounter
 from collector.discovery import Discovery, Target
 from collector.loop import TargetLoop, Tools
@@ -25,33 +28,27 @@ from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
 from core.buckets import TIERS
 from core.clock import Clock
-from core.errors import StorageError, StorageFull
+from core.errors import StorageError
 from storage import fleet, plan
 from storage.database import Database
 from storage.fleet import TargetHealth
 from storage.ledger import rows
 from storage.ledger.dictionary import Dictionary
-from storage.ledger.rows import Checkpoint, RowKey, SourceFlush
 from storage.series import SeriesLimits, SeriesWriter, compact, retain
 
 log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 300.0
+_PLAN_POLL = 5.0
 _LEFT_MEMORY = 24 * 3600.0
 """How long a target that left discovery stays on the pages."""
 
 
 class _Batch(NamedTuple):
     loops: list[TargetLoop]
-    changed: list[tuple[TargetLoop, list[RowKey]]]
+    pending: list[Pending]
     flushed_through: float
     started: float
-
-
-class _Settlement(NamedTuple):
-    flushes: list[SourceFlush]
-    won: Mapping[int, Checkpoint]
-    lost: Mapping[int, Checkpoint]
 
 
 class CollectorShard:
@@ -89,6 +86,7 @@ class CollectorShard:
                 task.cancel()
             await asyncio.gather(*work, *self._tasks.values(), return_exceptions=True)
             await self.flush()
+            self._series.close()
             for task in done - {stopped}:
                 task.result()
 
@@ -137,11 +135,11 @@ class CollectorShard:
         price = self._settings.gpu_price_per_hour * 1e6
         counter = SourceCounter(checkpoint, job.interval, self._watched[job.name], price)
         reader = TargetReader(counter, target.labels, self._counting)
-        counter.discovered(now, reader.fallback())
+        counter.discovered(now)
         health = TargetHealth(
             target.url, self._settings.shard, job.name, dict(target.labels), job.interval, self._watched[job.name]
         )
-        health.groups = [dict(group) for family in counter.coverage if not family.of for group in sorted(family.groups)]
+        health.groups = [dict(group) for group in reader.groups()]
         return TargetLoop(target, job, reader, health, self._tools, ssl_context(job), now)
 
     def _relabel(self, loop: TargetLoop, target: Target) -> None:
@@ -168,56 +166,42 @@ class CollectorShard:
         async with self._flush_lock:
             batch = self._begin()
             try:
-                self._settle(batch, await asyncio.to_thread(self._commit, batch))
+                settlement = await asyncio.to_thread(self._commit, batch)
             except StorageError as error:
                 self._give_back(batch, error)
+            else:
+                self._settle(batch, settlement)
             await asyncio.to_thread(self._flush_series)
 
     def _begin(self) -> _Batch:
         loops = [*self._leaving, *self._loops.values()]
         now = self._clock.now()
         through = min((loop.attempted_through for loop in self._loops.values()), default=now)
-        changed = [
-            (loop, wanted) for loop in loops if (wanted := loop.reader.counter.begin_flush()) is not None
-        ]
-        return _Batch(loops, changed, through, now)
+        return _Batch(loops, begin({loop.target.url: loop.reader.counter for loop in loops}), through, now)
 
-    def _commit(self, batch: _Batch) -> _Settlement:
+    def _commit(self, batch: _Batch) -> Settlement:
         began = self._clock.monotonic()
-        flushes = []
-        for loop, wanted in batch.changed:
-            counter = loop.reader.counter
-            source_id = counter.checkpoint.source_id
-            loaded = rows.load_rows(self._db, self._dictionary, source_id, wanted) if wanted else {}
-            flushes.append(counter.flush(loaded))
-        with self._db.write() as connection:
-            won, lost, resolved = rows.commit_in(connection, self._dictionary, flushes, batch.started)
-            fleet.put_targets(connection, [loop.health for loop in batch.loops])
+        health = [replace(loop.health) for loop in batch.loops]
+
+        def also(connection: Connection) -> None:
+            fleet.put_targets(connection, health)
             fleet.put_shard(
                 connection, self._settings.shard, batch.flushed_through, self._started_at, batch.started, self._detail()
             )
-        self._dictionary.keep(resolved)
-        urls = {loop.reader.counter.checkpoint.source_id: loop.target.url for loop, _ in batch.changed}
-        reread = {id_: rows.open_source(self._db, "target", urls[id_], batch.started) for id_ in lost}
+
+        settlement = commit(self._db, self._dictionary, batch.pending, batch.started, also)
         self._metrics.flush_seconds.observe(self._clock.monotonic() - began)
         self._metrics.flushed_through.set(batch.flushed_through)
-        return _Settlement(flushes, won, reread)
+        return settlement
 
-    def _settle(self, batch: _Batch, settlement: _Settlement) -> None:
-        for (loop, _), flush in zip(batch.changed, settlement.flushes, strict=True):
-            counter, source_id = loop.reader.counter, flush.checkpoint.source_id
-            if source_id in settlement.lost:
-                self._metrics.checkpoint_conflicts.inc()
-                log.warning("%s: another collector has counted this target; going on from its checkpoint", loop.target.url)
-                counter.lost(settlement.lost[source_id])
-            else:
-                counter.committed(flush, settlement.won[source_id])
+    def _settle(self, batch: _Batch, settlement: Settlement) -> None:
+        for url in settle(batch.pending, settlement):
+            self._metrics.checkpoint_conflicts.inc()
+            log.warning("%s: another collector has counted this target; going on from its checkpoint", url)
         self._leaving = [loop for loop in self._leaving if loop not in batch.loops]
 
     def _give_back(self, batch: _Batch, error: StorageError) -> None:
-        self._dictionary.forget()
-        for loop, _ in batch.changed:
-            loop.reader.counter.failed()
+        give_back(batch.pending)
         self._metrics.flush_failures.labels(type(error).__name__).inc()
         log.error("counts were not committed and go with the next flush: %s", error)
 
@@ -226,10 +210,11 @@ class CollectorShard:
         return {"targets": len(self._loops), "capped": capped, "plan": self._counting.plan.revision}
 
     def _flush_series(self) -> None:
+        dropped = self._series.stats.samples_dropped
         try:
             self._series.flush()
-        except StorageFull as error:
-            self._metrics.raw_samples_dropped.inc()
+        except StorageError as error:
+            self._metrics.raw_samples_dropped.inc(self._series.stats.samples_dropped - dropped)
             log.warning("raw samples were given up: %s", error)
 
     # The plan and old files.
@@ -240,12 +225,15 @@ class CollectorShard:
     async def _keep_house(self) -> None:
         waited = 0.0
         while True:
-            await asyncio.sleep(5)
-            self._adopt(await asyncio.to_thread(self._read_plan))
-            waited += 5
-            if waited >= _HOUSEKEEPING:
-                waited = 0.0
-                await asyncio.to_thread(self._clean)
+            await asyncio.sleep(_PLAN_POLL)
+            waited += _PLAN_POLL
+            try:
+                self._adopt(await asyncio.to_thread(self._read_plan))
+                if waited >= _HOUSEKEEPING:
+                    waited = 0.0
+                    await asyncio.to_thread(self._clean)
+            except StorageError as error:
+                log.warning("the plan is read, and old rows and files are cleaned, later: %s", error)
 
     def _adopt(self, new: MeasurePlan) -> None:
         if new.revision != self._counting.plan.revision:
@@ -259,5 +247,5 @@ class CollectorShard:
             rows.prune(self._db, tier.width, now - tier.retention - 3600)
         with self._db.write() as connection:
             fleet.forget_targets(connection, self._settings.shard, now - _LEFT_MEMORY)
-        compact(self._directory, self._settings.shard, now)
         retain(self._directory, now, self._settings.series.retention, self._settings.series.max_bytes)
+        compact(self._directory, self._settings.shard, now)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from collector.counting import CountedPage, Outcome, SourceCounter
 from collector.increments import Page
-from collector.measures import Coverage, Layout, LayoutBuilder, RawSeries
+from collector.measures import Layout, LayoutBuilder, RawSeries
 from storage.plan import MeasurePlan
 from collector.profiles.identify import recognise
 from collector.profiles.model import Profile
 from core.labels import Labels
+from core.measures import Group
 
 
 class PageValues(Protocol):
@@ -59,10 +60,17 @@ class TargetReader:
         if (labels, counting) != (self.labels, self.counting):
             self.labels, self.counting, self.layout = labels, counting, None
 
-    def fallback(self) -> Iterable[Coverage]:
-        """Where a target counts that was never read: by its own labels, in the engine layer."""
-        group = self._builder(None).fallback_groups()
-        return (Coverage("", "engine", frozenset({group})),)
+    def groups(self) -> list[Group]:
+        """The groups that the target counts in; before its first page, what its own labels tell."""
+        known = {group for family in self.counter.coverage if not family.of for group in family.groups}
+        return sorted(known or {self._builder(None).fallback_group()})
+
+    def signals(self) -> list[str]:
+        """The signals that the target's last page carried; cost where GPU time has a price."""
+        if self.layout is None:
+            return []
+        priced = self.layout.times and self.counter.gpu_microdollars_per_hour
+        return sorted({*self.layout.signals, *(("cost",) if priced else ())})
 
     def _layout_of(self, series: Sequence[RawSeries]) -> Layout:
         if self.layout is None or not _same(series, self._series):

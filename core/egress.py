@@ -74,7 +74,7 @@ class AddressRules:
         ip = _meant(ipaddress.ip_address(address.partition("%")[0]))
         if (ip.is_link_local or ip in _CLOUD_METADATA) and not self.allow_link_local:
             return "a link-local or cloud metadata address"
-        if ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+        if ip.is_multicast or ip.is_unspecified or (ip.is_reserved and not ip.is_loopback):
             return "no address of one host"
         if ip.is_private and not ip.is_link_local and not self.allow_private:
             return "a private address, and allow_private is false"
@@ -139,6 +139,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._rules = rules
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.scheme not in ("http", "https") or not request.url.host:
+            raise httpx.UnsupportedProtocol("no http URL")
         addresses = await self._addresses(request.url)
         for address in addresses[:-1]:
             try:

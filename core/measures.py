@@ -36,7 +36,8 @@ class Measure:
 
     def key(self) -> str:
         """Canonical text: equal measures have equal keys."""
-        return json.dumps([self.name, self.layer, self.attrs, self.bounds], separators=(",", ":"))
+        bounds = None if self.bounds is None else [float(bound) for bound in self.bounds]
+        return json.dumps([self.name, self.layer, self.attrs, bounds], separators=(",", ":"))
 
     @staticmethod
     def from_key(key: str) -> Measure:

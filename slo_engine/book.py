@@ -140,7 +140,8 @@ class _Route(NamedTuple):
 class Book:
     """All accounts of all SLOs, fed with changed buckets."""
 
-    def __init__(self, formulas: Iterable[Formula]) -> None:
+    def __init__(self, formulas: Iterable[Formula], keep: Mapping[int, float] = KEEP) -> None:
+        self._keep = keep
         self.formulas = tuple(formulas)
         self.accounts: tuple[dict[Group, Account], ...] = tuple({} for _ in self.formulas)
         self._routes: dict[int, tuple[_Route, ...]] = {}
@@ -161,7 +162,7 @@ class Book:
 
     def trim(self, now: float) -> None:
         """Forget what no window can reach any more."""
-        for width, seconds in KEEP.items():
+        for width, seconds in self._keep.items():
             before = start_of(now - seconds, width)
             for accounts in self.accounts:
                 for account in accounts.values():

@@ -109,6 +109,19 @@ def compile_slo(slo: Slo, layers: Mapping[str, str]) -> Formula:
     return Formula(slo, (), part_is_good=False)
 
 
+def signals_of(slo: Slo) -> set[str]:
+    """The signals without which nothing can be said of an SLO."""
+    indicator = slo.indicator
+    metrics: list[Metric] = []
+    if isinstance(indicator, EventRatio):
+        metrics = [m for m in (indicator.good, indicator.bad, indicator.total) if m is not None]
+    elif isinstance(indicator, SumRatio):
+        metrics = [indicator.numerator, indicator.denominator]
+    elif indicator is not None:
+        metrics = [indicator.metric]
+    return {signal_of(metric) for metric in metrics if isinstance(metric, SignalMetric)}
+
+
 def slices_name(indicator: RateSlices) -> str:
     """The measure of one-minute verdicts: equal definitions share it."""
     metric, condition = indicator.metric, indicator.condition

@@ -11,7 +11,7 @@ from slo_engine.book import Account
 from slo_engine.burn import Revision, Spent, budget_of, spent
 from slo_engine.compile import Formula
 from slo_engine.conditions import Level
-from slo_engine.specs.model import EventRatio, Latency, SumRatio
+from slo_engine.specs.model import EventRatio, Latency, Slo, SumRatio
 from slo_engine.status import Reading
 from slo_engine.windows import BurnPolicy, BurnRow, policy_for
 
@@ -97,6 +97,11 @@ def suspects(readings: Iterable[Reading], window: int, group: Group) -> list[dic
                 }
             )
     return sorted(found, key=lambda s: -float(str(s["bad_share"])))[:10]
+
+
+def severities(slo: Slo) -> tuple[str, ...]:
+    """What an SLO alerts with: page, ticket, both or neither."""
+    return (*(("page",) if slo.alerting.page else ()), *(("ticket",) if slo.alerting.ticket else ()))
 
 
 def default_revisions(formula: Formula) -> tuple[Revision, ...]:

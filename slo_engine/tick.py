@@ -21,9 +21,9 @@ from slo_engine import absence, alerts, slices
 from slo_engine.alerts import Links
 from slo_engine.book import KEEP, Book
 from slo_engine.burn import Revision, budget_of
-from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of
+from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of, signals_of
 from slo_engine.conditions import RETIRED_AFTER, Alert, Decision, Level, State, decide, retire
-from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, stand
+from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
 from slo_engine.metrics import EngineMetrics
 from slo_engine.settings import EngineSettings
 from slo_engine.specs.model import Alerting, EventRatio, RateSlices, SignalMetric, Slo
@@ -39,7 +39,6 @@ from storage.ledger.rollups import Changes
 from storage.ledger.rows import RowKey, SourceFlush
 from storage.slo import AlertEvent, AlertRow, StoredRevision
 
-SEVERITIES = ("page", "ticket")
 LEASE = "slo_engine"
 SLICES = "engine:slices"
 _TRAFFIC_BY = ("model",)
@@ -55,6 +54,7 @@ class Fleet(NamedTuple):
     targets: Sequence[TargetHealth]
     left: Sequence[TargetHealth]
     capped: Sequence[str]
+    signals: frozenset[str]
 
 
 @dataclass
@@ -78,7 +78,9 @@ class Engine:
         slos: Sequence[Slo],
         clock: Clock,
         metrics: EngineMetrics,
+        keep: Mapping[int, float] = KEEP,
     ) -> None:
+        self._keep = keep
         self._db = database
         self._settings = settings
         self._clock = clock
@@ -88,7 +90,7 @@ class Engine:
         self._atoms: dict[int, Atom] = {}
         self._layers: dict[str, str] = {}
         self._slos = tuple(slos)
-        self._book = Book(())
+        self._book = Book((), keep)
         self._evaluated = 0
         self._alerts: dict[Key, AlertRow] = {}
         self._revisions: dict[str, tuple[Revision, ...]] = {}
@@ -142,11 +144,11 @@ class Engine:
     def _load(self) -> None:
         """Fill a new book from the roll-ups."""
         buckets = [
-            entry for width, seconds in KEEP.items() for entry in rollups.read(self._db, width, self._clock.now() - seconds)
+            entry for width, seconds in self._keep.items() for entry in rollups.read(self._db, width, self._clock.now() - seconds)
         ]
         self._learn(cells for _, cells in buckets)
         self._layers = layers_present(self._atoms.values())
-        self._book = Book([compile_slo(slo, self._layers) for slo in self._slos if not slo.unsupported] + [_traffic(self._layers)])
+        self._book = Book([compile_slo(slo, self._layers) for slo in self._slos if not slo.unsupported] + [_traffic(self._layers)], self._keep)
         for key, cells in buckets:
             self._book.apply(key, cells, self._atoms)
 
@@ -190,6 +192,7 @@ class Engine:
             [target for target in targets if target.left_at is None],
             [target for target in targets if target.left_at is not None],
             capped,
+            frozenset(signal for target in targets for signal in target.signals),
         )
 
     def _take_in(self, changes: Changes) -> None:
@@ -232,13 +235,16 @@ class Engine:
             return
         outcome.minute, outcome.status = end, []
         for formula, accounts in zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True):
+            if missing := signals_of(formula.slo) - known.signals:
+                self._say_unmeasured(formula.slo, f"not measured: no target reports {', '.join(sorted(missing))}", outcome)
+                continue
             policy = policy_of(formula)
             revisions = revisions_of(formula, self._revisions)
             readings = [
                 read_group(formula, group, account, end, policy, revisions) for group, account in sorted(accounts.items())
             ]
             for reading in readings:
-                stands = {s: stand(reading, policy, s) for s in SEVERITIES if _alerts_with(formula.slo, s)}
+                stands = {severity: stand(reading, policy, severity) for severity in severities(formula.slo)}
                 self._judge_group(reading, stands, readings, end, known, outcome)
             if not readings:
                 self._say_unmeasured(formula.slo, "no counts yet: no target carries this SLI's series", outcome)
@@ -382,10 +388,6 @@ class Engine:
 
 
 _ALERTNAMES = {absence.FLEET_DOWN: "FleetDown", absence.ENGINE_STUCK: "EngineStuck"}
-
-
-def _alerts_with(slo: Slo, severity: str) -> bool:
-    return slo.alerting.page if severity == "page" else slo.alerting.ticket
 
 
 def _left_since(group: Group, known: Fleet) -> float | None:

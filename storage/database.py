@@ -84,10 +84,10 @@ def mapped_errors() -> Iterator[None]:
 def _sqlite_transaction(connection: Connection) -> Iterator[None]:
     try:
         yield
+        connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        connection.connection.rollback()  # where SQLite has rolled back by itself, as on a full disk, this does nothing
         raise
-    connection.exec_driver_sql("COMMIT")
 
 
 def _sqlite(url: str) -> Engine:

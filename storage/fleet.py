@@ -24,6 +24,7 @@ class TargetHealth:
     interval: float
     watched_since: float
     groups: list[Mapping[str, str]] = field(default_factory=list)
+    signals: list[str] = field(default_factory=list)
     engine: str | None = None
     layer: str | None = None
     up: bool | None = None

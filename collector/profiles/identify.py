@@ -39,10 +39,9 @@ def chosen(profile: Profile, part: Part, present: set[str]) -> list[str]:
         if name in present or f"{name}_bucket" in present:
             return [name]
     for short in part.names:
-        found = [prefix + spelled for prefix in profile.prefixes for spelled in _spellings(part, short)]
-        hits = [name for name in found if name in present or f"{name}_bucket" in present]
-        if hits:
-            return hits
+        for name in (prefix + spelled for prefix in profile.prefixes for spelled in _spellings(part, short)):
+            if name in present or f"{name}_bucket" in present:
+                return [name]
     return []
 
 

@@ -7,9 +7,9 @@ Keeping them apart lets a late row change an old bucket after its narrower bucke
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from core.buckets import TIERS
 from storage.database import Database
@@ -77,11 +77,11 @@ def _roll_tier(
     return result
 
 
-def _part(row, name: str) -> Cells:  # type: ignore[no-untyped-def]  # a Row of an untyped table
+def _part(row: Any, name: str) -> Cells:
     return cells_codec.decode(getattr(row, name)) if row is not None else {}
 
 
-def _sums(connection: Connection, table, width: int, buckets: list[int], within: int) -> dict[int, Cells]:  # type: ignore[no-untyped-def]  # rows of two untyped tables
+def _sums(connection: Connection, table: Table, width: int, buckets: list[int], within: int) -> dict[int, Cells]:
     """Sum the rows of `width` by bucket, or by the bucket of width `within` that holds them."""
     wanted = buckets if not within else [b + step for b in buckets for step in range(0, within, width)]
     result: dict[int, Cells] = {}
@@ -94,7 +94,7 @@ def _sums(connection: Connection, table, width: int, buckets: list[int], within:
     return result
 
 
-def _in_chunks(connection: Connection, table, width: int, buckets: list[int]) -> Iterable:  # type: ignore[no-untyped-def, type-arg]  # rows of untyped tables
+def _in_chunks(connection: Connection, table: Table, width: int, buckets: list[int]) -> Iterable[Any]:
     for at in range(0, len(buckets), _CHUNK):
         part = buckets[at : at + _CHUNK]
         yield from connection.execute(select(table).where(table.c.width == width, table.c.bucket.in_(part)))
@@ -120,6 +120,4 @@ def read(database: Database, width: int, start: float) -> Iterable[tuple[RowKey,
 
 def prune(connection: Connection, width: int, before: float) -> int:
     """Delete roll-ups of a width that end before `before`."""
-    return connection.execute(
-        delete(rollup).where(rollup.c.width == width, rollup.c.bucket < before - width)
-    ).rowcount
+    return connection.execute(delete(rollup).where(rollup.c.width == width, rollup.c.bucket < before - width)).rowcount

@@ -8,9 +8,9 @@ its rows are written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, delete, select, tuple_, update
 
 from core.errors import StorageError
 from storage.database import Database
@@ -52,9 +52,10 @@ def open_source(database: Database, kind: str, key: str, now: float) -> Checkpoi
         found = connection.execute(select(source).where(source.c.key == key)).one_or_none()
         if found is not None:
             return Checkpoint(found.id, found.version, found.state)
-        row = connection.execute(insert(source).values(kind=kind, key=key, version=0, state=None, updated_at=now))
-        assert row.inserted_primary_key is not None
-        return Checkpoint(int(row.inserted_primary_key[0]), 0, None)
+        fresh = _insert(connection, source).values(kind=kind, key=key, version=0, state=None, updated_at=now)
+        connection.execute(fresh.on_conflict_do_nothing(index_elements=["key"]))
+        found = connection.execute(select(source).where(source.c.key == key)).one()
+        return Checkpoint(found.id, found.version, found.state)
 
 
 def load_rows(
@@ -99,6 +100,7 @@ def commit_in(
     won: dict[int, Checkpoint] = {}
     lost: list[int] = []
     winners: list[SourceFlush] = []
+    rev = next_rev(connection)  # first: its lock puts writers in a line, so that none meets another's new ids or locks
     for flush in batch:
         mark = flush.checkpoint
         changed = connection.execute(
@@ -112,12 +114,11 @@ def commit_in(
         else:
             lost.append(mark.source_id)
     resolved = dictionary.resolve(connection, {atom for f in winners for row in f.rows.values() for atom, _ in row})
-    _write_rows(connection, winners, resolved)
+    _write_rows(connection, winners, resolved, rev)
     return won, lost, resolved
 
 
-def _write_rows(connection: Connection, flushes: list[SourceFlush], ids: Mapping[Atom, int]) -> None:
-    rev = next_rev(connection)
+def _write_rows(connection: Connection, flushes: list[SourceFlush], ids: Mapping[Atom, int], rev: int) -> None:
     values = [
         {
             "source_id": flush.checkpoint.source_id,
@@ -144,21 +145,25 @@ def _by_id(content: AtomCells, ids: Mapping[Atom, int]) -> Cells:
 
 def next_rev(connection: Connection) -> int:
     """The next number of the ledger's clock; its row's lock makes numbers follow the order of commits."""
-    changed = connection.execute(update(ledger_clock).values(rev=ledger_clock.c.rev + 1)).rowcount
-    if not changed:
-        connection.execute(insert(ledger_clock).values(id=1, rev=1))
+    first = _insert(connection, ledger_clock).values(id=1, rev=1)
+    connection.execute(first.on_conflict_do_update(index_elements=["id"], set_={"rev": ledger_clock.c.rev + 1}))
     return int(connection.execute(select(ledger_clock.c.rev)).scalar_one())
 
 
-def upsert(connection: Connection, table, values: list[dict], keys: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def, type-arg]  # SQLAlchemy's dialect inserts share no typed base
+def upsert(connection: Connection, table: Table, values: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
     """Insert rows, or replace those whose keys exist, on SQLite and PostgreSQL."""
+    statement = _insert(connection, table)
+    replaced = {name: statement.excluded[name] for name in values[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=replaced), values)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    """An insert that knows ON CONFLICT; the two dialects' inserts share no typed base."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as dialect_insert  # noqa: PLC0415 - one of two dialects
     else:
         from sqlalchemy.dialects.postgresql import insert as dialect_insert  # type: ignore[assignment]  # noqa: PLC0415
-    statement = dialect_insert(table)
-    replaced = {name: statement.excluded[name] for name in values[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=replaced), values)
+    return dialect_insert(table)
 
 
 def prune(database: Database, width: int, before: float) -> int:

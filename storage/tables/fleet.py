@@ -35,6 +35,7 @@ target_health = Table(
     Column("job", Text, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("groups", JSON, nullable=False),
+    Column("signals", JSON, nullable=False),
     Column("engine", Text),
     Column("layer", Text),
     Column("interval", Float, nullable=False),

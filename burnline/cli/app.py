@@ -1,0 +1,62 @@
+"""The command tree, and how errors leave it.
+
+Exit codes: 0 done; 1 the answer is no (a broken SLO file, a rejected page); 2 wrong use or configuration; 3 a part that a
+later version brings.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from burnline.cli import config, db, debug, demo, incidents, ledger, parts, silences, slo
+from core.errors import BurnlineError, ConfigError, NotYet
+
+app = typer.Typer(
+    name="burnline",
+    help="Burnline: SLOs, burn rates and pages for fleets of LLM servers.\n\n"
+    "Examples:\n\n"
+    "  burnline up --demo                 a demo fleet, scraped and judged, until Ctrl-C\n\n"
+    "  burnline up                        the same for your fleet, as burnline.yaml says\n\n"
+    "  burnline config check              is burnline.yaml right?\n\n"
+    "  burnline slo validate slos/        are these SLO files right?\n\n"
+    "  burnline slo status                budgets and burn rates now\n\n"
+    "  burnline engines identify page.txt what can be measured on this metrics page?",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+parts.register(app)
+demo.register(app)
+app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")
+app.add_typer(slo.app, name="slo")
+app.add_typer(silences.app, name="silence")
+app.add_typer(incidents.app, name="incident")
+app.add_typer(debug.engines, name="engines")
+app.add_typer(debug.app, name="debug")
+app.add_typer(ledger.app, name="ledger")
+
+
+def run(commands: typer.Typer) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        commands()
+    except NotYet as error:
+        return _say(str(error), 3)
+    except ConfigError as error:
+        return _say(str(error), 2)
+    except BurnlineError as error:
+        return _say(str(error), 1)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    return 0
+
+
+def _say(text: str, code: int) -> int:
+    typer.echo(text, err=True)
+    return code

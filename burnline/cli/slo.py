@@ -1,0 +1,66 @@
+"""`burnline slo`: files and status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from burnline.cli.common import ConfigOption, JsonOption, open_database, print_json, settings_of, table
+
+app = typer.Typer(help="SLO files, and how the SLOs stand.", rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.command()
+def validate(
+    paths: Annotated[list[Path], typer.Argument(help="OpenSLO files or folders")], json: JsonOption = False
+) -> None:
+    """Check OpenSLO files. Exit code 0 when all are right, else 1 with one `file:line: message` for each error.
+
+    Example: burnline slo validate slos/ extra.yaml
+    """
+    from slo_engine.specs import validate as validate_files
+
+    problems = validate_files(paths)
+    if json:
+        print_json([{"file": p.file, "line": p.line, "message": p.message} for p in problems])
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def status(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show budgets and burn rates as the engine last saw them. Example: burnline slo status --json"""
+    from storage import slo as store
+
+    rows = store.status(open_database(settings_of(config)))
+    if json:
+        print_json(rows)
+    else:
+        print_status(rows)
+
+
+def print_status(rows: list[dict[str, Any]]) -> None:
+    """The status as a table; what is unknown is a dash with its reason."""
+    lines = []
+    for row in rows:
+        group = ",".join(f"{k}={v}" for k, v in row["group"].items())
+        burn = " ".join(f"{w}:{r:.2g}" for w, r in row["burn_rates"].items() if r is not None)
+        lines.append(
+            [
+                row["state"],
+                row["slo"],
+                group or "-",
+                _percent(row["sli"]),
+                _percent(row["budget_remaining"]),
+                burn or "-",
+                row["reason"] or "",
+            ]
+        )
+    table(lines, ["STATE", "SLO", "GROUP", "SLI", "BUDGET LEFT", "BURN", "NOTE"])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3%}"

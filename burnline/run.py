@@ -1,0 +1,96 @@
+"""Each part, wired to its settings; one function a part."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from burnline.process import prepare, run_until_signal, serve_metrics
+from burnline.settings import Settings
+from core.clock import SystemClock
+from storage import migrate
+from storage.database import Database
+
+
+def _open(settings: Settings) -> Database:
+    database = Database(settings.database_url)
+    migrate.require_current(database)
+    return database
+
+
+def collector(settings: Settings) -> None:
+    """Scrape and count until told to stop."""
+    from collector.metrics import CollectorMetrics  # noqa: PLC0415 - each part pays only for its own imports
+    from collector.shard import CollectorShard  # noqa: PLC0415
+
+    prepare("collector")
+    metrics = CollectorMetrics()
+    serve_metrics(metrics.registry, settings.metrics_ports.collector)
+    shard = CollectorShard(_open(settings), settings.storage.directory, settings.collector, SystemClock(), metrics)
+    run_until_signal(shard.run)
+
+
+def engine(settings: Settings) -> None:
+    """Evaluate until told to stop."""
+    from slo_engine.metrics import EngineMetrics  # noqa: PLC0415
+    from slo_engine.service import EngineService  # noqa: PLC0415
+
+    prepare("engine")
+    metrics = EngineMetrics()
+    serve_metrics(metrics.registry, settings.metrics_ports.engine)
+    url = settings.dashboard.external_url
+    service = EngineService(_open(settings), settings.engine, url, SystemClock(), metrics)
+    run_until_signal(service.run)
+
+
+def alerter(settings: Settings) -> None:
+    """Route and deliver until told to stop."""
+    from alerting.service import Alerter  # noqa: PLC0415
+
+    prepare("alerter")
+    service = Alerter(_open(settings), settings.alerting, SystemClock(), settings.dashboard.external_url)
+    serve_metrics(service.metrics.registry, settings.metrics_ports.alerter)
+    run_until_signal(service.run)
+
+
+def api(settings: Settings) -> None:
+    """Answer questions until told to stop."""
+    import uvicorn  # noqa: PLC0415
+
+    from burnline.api.app import create_app  # noqa: PLC0415
+    from burnline.check import require_loopback  # noqa: PLC0415
+
+    prepare("api")
+    require_loopback(settings.api.host)
+    config = uvicorn.Config(
+        create_app(_open(settings)),
+        host=settings.api.host,
+        port=settings.api.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
+    server = uvicorn.Server(config)
+
+    async def serve(stop: asyncio.Event) -> None:
+        task = asyncio.create_task(server.serve())
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        waiting.cancel()
+        await task
+
+    run_until_signal(serve)
+
+
+def dashboard_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """The command line that serves the dashboard, and what it adds to the environment."""
+    from dashboard.launch import command  # noqa: PLC0415
+
+    return command(settings.database_url, settings.dashboard)
+
+
+def part_command(part: str, config: Path | None) -> list[str]:
+    """The command line of a part as a child process."""
+    return [sys.executable, "-m", "burnline", part, *(["--config", str(config)] if config else [])]

@@ -1,0 +1,52 @@
+"""Rows of storage as JSON for the API and the command line: times in RFC 3339, matchers as text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from core.measures import group_from_key
+from storage.fleet import TargetHealth
+from storage.incidents import Incident
+from storage.silences import Silence
+from storage.slo import AlertRow
+
+
+def time_text(time: float | None) -> str | None:
+    """Unix seconds as RFC 3339 in UTC, to the millisecond."""
+    if time is None:
+        return None
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _with_times(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: time_text(value) if name.endswith(("_at", "since")) else value for name, value in row.items()}
+
+
+def incident(found: Incident) -> dict[str, Any]:
+    """One incident."""
+    row = _with_times(asdict(found))
+    row["alerts"] = [_with_times(dict(alert)) for alert in row["alerts"]]
+    return row
+
+
+def silence(found: Silence, now: float) -> dict[str, Any]:
+    """One silence; `state` is active, pending or expired."""
+    row = _with_times(asdict(found))
+    row["matchers"] = [str(matcher) for matcher in found.matchers]
+    row["state"] = "active" if found.is_active(now) else "pending" if now < found.starts_at else "expired"
+    return row
+
+
+def target(found: TargetHealth) -> dict[str, Any]:
+    """One target's health."""
+    return _with_times(asdict(found))
+
+
+def alert(found: AlertRow) -> dict[str, Any]:
+    """One alert's state."""
+    row = _with_times(found._asdict())
+    return {"slo": row.pop("slo"), "group": dict(group_from_key(row.pop("group_key"))), **row}
+
+

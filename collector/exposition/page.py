@@ -1,0 +1,214 @@
+"""The reader of one target's pages: fast while the target says the same series again.
+
+A page is first read by lines: all before the last space of a line is looked up among the series already known, all
+after it is the value. A line that is not known is parsed once. A page that lines do not explain is scanned whole
+with the grammar, which decides alone what is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from collector.exposition.grammar import Format, Sample, is_named_number, parse_series
+from collector.exposition.openmetrics import OpenMetricsFormat, ends_in_eof
+from collector.exposition.series import Series
+from collector.exposition.text import TextFormat
+from core.errors import PageRejected
+from core.labels import Labels
+
+_TEXT = TextFormat()
+_OPENMETRICS = OpenMetricsFormat()
+
+# What float() and Go's ParseFloat read alike, but for signed NaN and overflow; a token with another byte is scanned.
+_AGREED = b"0123456789.+-eEinfatyINFATY"
+
+# Prometheus's bound of its own scrape cache: twice the last page, and room for a target that has just begun.
+_GROWTH, _ROOM = 2, 1000
+
+
+class Reading(NamedTuple):
+    """One page.
+
+    `series` and `values` run in page order; where the series are those of the page before, `series` is the same list,
+    so treat it as read-only. `timestamps` are in ms, and None when no sample has one. `types` gives family -> counter,
+    gauge, histogram, summary, unknown, or on OpenMetrics also gaugehistogram, info, stateset. `duplicates` counts
+    samples dropped because the same series and timestamp came before on the page.
+    """
+
+    series: list[Series]
+    values: list[float]
+    timestamps: list[int | None] | None
+    types: Mapping[str, str]
+    duplicates: int
+    openmetrics: bool
+
+
+@dataclass
+class _Draft:
+    """What has been read of a page so far; `stamps` maps the place of a sample to its timestamp."""
+
+    series: list[Series] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    stamps: dict[int, int] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+def format_of(body: bytes, content_type: str | None) -> Format:
+    """The format that a Content-Type header names; without one, the page's last line tells."""
+    media = (content_type or "").partition(";")[0].strip().lower()
+    if media == "application/openmetrics-text":
+        return _OPENMETRICS
+    if media == "text/plain":
+        return _TEXT
+    if media:
+        raise PageRejected(1, f"content type {media!r} is no metrics page: expected text/plain or OpenMetrics text")
+    return _OPENMETRICS if ends_in_eof(body) else _TEXT
+
+
+class PageReader:
+    """Reads the pages of one target; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._format: Format = _TEXT
+        self._by_text: dict[bytes, Series] = {}
+        self._by_labels: dict[tuple[str, Labels], Series] = {}
+        self._layout: list[Series] = []
+        self._comments: list[bytes] = []
+        self._types: Mapping[str, str] = {}
+
+    def read(self, body: bytes, content_type: str | None) -> Reading:
+        """Read an uncompressed page; raises PageRejected where Prometheus would refuse the scrape."""
+        self._adopt(format_of(body, content_type))
+        try:
+            draft = self._by_lines(body) or self._by_scan(body)
+            return self._finish(draft)
+        finally:
+            self._bound()
+
+    def _adopt(self, page_format: Format) -> None:
+        """Forget what the other format's lines meant."""
+        if page_format is not self._format:
+            self._format = page_format
+            self._by_text.clear()
+            self._comments, self._types = [], {}
+
+    def _by_lines(self, body: bytes) -> _Draft | None:
+        """Read line by line; None where that does not explain the page."""
+        lines = self._format.lines(body)
+        if lines is None:
+            return None
+        draft, tokens, comments = _Draft(), [], []
+        series, known = draft.series, self._by_text.get
+        try:
+            for line in lines:
+                key, _, token = line.rpartition(b" ")
+                found = known(key)
+                if found is not None:
+                    series.append(found)
+                    tokens.append(token)
+                elif line.startswith(b"#"):
+                    comments.append(line)
+                elif line or self._format.openmetrics:
+                    tokens.append(self._learn(line, draft))
+            draft.types = self._types_of(comments)
+        except PageRejected:
+            return None
+        values = _numbers(tokens)
+        if values is None:
+            return None
+        draft.values = values
+        return draft
+
+    def _learn(self, line: bytes, draft: _Draft) -> bytes:
+        """Parse a line that the cache does not hold; returns its value as written."""
+        sample = self._format.sample(line, 0)
+        found = self._series_of(line, sample)
+        # `a{x="1"}5` and a tab before the value are legal too, but only a space may be taken away.
+        if line[sample.value_at - 1 : sample.value_at] == b" ":
+            self._by_text[line[: sample.value_at - 1]] = found
+        if sample.timestamp is not None:
+            draft.stamps[len(draft.series)] = sample.timestamp
+        draft.series.append(found)
+        return sample.token
+
+    def _series_of(self, page: bytes, sample: Sample) -> Series:
+        found = self._by_text.get(sample.raw)
+        if found is None:
+            identity = parse_series(self._format.lexis, page, sample.start)
+            found = self._by_labels.get(identity)
+            if found is None:
+                found = self._by_labels[identity] = Series(*identity)
+            self._by_text[sample.raw] = found
+        return found
+
+    def _types_of(self, comments: list[bytes]) -> Mapping[str, str]:
+        if comments != self._comments:
+            declared = [self._format.comment(line, 0)[0] for line in comments]
+            self._types = {entry.family: entry.type for entry in declared if entry}
+            self._comments = comments
+        return self._types
+
+    def _by_scan(self, body: bytes) -> _Draft:
+        """Read with the grammar from the first byte to the last."""
+        draft = _Draft()
+        types = {}
+        for entry in self._format.scan(body):
+            if isinstance(entry, Sample):
+                if entry.timestamp is not None:
+                    draft.stamps[len(draft.series)] = entry.timestamp
+                draft.series.append(self._series_of(body, entry))
+                draft.values.append(entry.value)
+            else:
+                types[entry.family] = entry.type
+        draft.types = types
+        return draft
+
+    def _finish(self, draft: _Draft) -> Reading:
+        series, values, dropped = draft.series, draft.values, 0
+        stamps = [draft.stamps.get(place) for place in range(len(series))] if draft.stamps else None
+        # The layout holds each series once, so a page that equals it needs no second look.
+        if stamps is not None or series != self._layout:
+            kept = _first_places(series, stamps)
+            dropped = len(series) - len(kept)
+            if dropped:
+                series, values = [series[place] for place in kept], [values[place] for place in kept]
+                stamps = stamps and [stamps[place] for place in kept]
+        layout = series if stamps is None else list(dict.fromkeys(series))
+        if layout != self._layout:
+            self._layout = layout
+        return Reading(
+            self._layout if stamps is None else series, values, stamps, draft.types, dropped, self._format.openmetrics
+        )
+
+    def _bound(self) -> None:
+        """Keep a target that invents series from filling memory; those of its last good page keep their identity."""
+        most = _GROWTH * len(self._layout) + _ROOM
+        if len(self._by_text) > most or len(self._by_labels) > most:
+            self._by_text.clear()
+            self._by_labels = {(series.name, series.labels): series for series in self._layout}
+
+
+def _numbers(tokens: list[bytes]) -> list[float] | None:
+    """The values, or None where a token needs the grammar's own reading."""
+    try:
+        values = list(map(float, tokens))
+    except ValueError:
+        return None
+    if b"".join(tokens).translate(None, _AGREED):
+        return None
+    if math.isfinite(sum(values)):
+        return values
+    pairs = zip(tokens, values, strict=True)
+    return values if all(math.isfinite(value) or is_named_number(token) for token, value in pairs) else None
+
+
+def _first_places(series: list[Series], stamps: list[int | None] | None) -> list[int]:
+    """The place of the first sample of each series and timestamp."""
+    first: dict[Series | tuple[Series, int | None], int] = {}
+    keys: Iterable[Series | tuple[Series, int | None]] = series if stamps is None else zip(series, stamps, strict=True)
+    for place, key in enumerate(keys):
+        first.setdefault(key, place)
+    return list(first.values())

@@ -1,0 +1,25 @@
+"""The dashboard's entry: frame and router. A page is one module in dashboard/pages with a `show` function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import options
+from dashboard.pages import on_call
+
+_STYLE = Path(__file__).with_name("style.css")
+
+
+def main() -> None:
+    """Draw the frame and the page that the address names."""
+    st.set_page_config(page_title="Burnline", page_icon=":material/local_fire_department:", layout="wide")
+    st.html(_STYLE)
+    given = options.read()
+    pages = [st.Page(lambda: on_call.show(given), title="On-call", icon=":material/notifications_active:", default=True)]
+    st.navigation(pages, position="top").run()
+
+
+if __name__ == "__main__":
+    main()

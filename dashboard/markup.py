@@ -1,0 +1,59 @@
+"""HTML in which every text is escaped unless this module made it: what a fleet says about itself is never trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from urllib.parse import urlsplit
+
+
+class Html(str):
+    """Markup made by `tag` or `join`. Anything derived from it (a slice, an f-string) is plain text again."""
+
+    __slots__ = ()
+
+
+def tag(name: str, *children: str, cls: str = "", style: str = "", title: str = "", role: str = "") -> Html:
+    """`<name …>children</name>`; children that are not Html are escaped, and so are all attributes."""
+    given = {"class": cls, "style": style, "title": title, "role": role}
+    attributes = "".join(f' {key}="{escape(value)}"' for key, value in given.items() if value)
+    return Html(f"<{name}{attributes}>{join(children)}</{name}>")
+
+
+def join(children: Iterable[str]) -> Html:
+    """Parts one after the other, escaped where they are text."""
+    return Html("".join(str(child) if isinstance(child, Html) else escape(child) for child in children))
+
+
+def table(heads: Iterable[str], rows: Iterable[Html], cls: str = "") -> Html:
+    """A table of rows made by `row`."""
+    head = tag("thead", tag("tr", *(tag("th", text) for text in heads)))
+    return tag("table", head, tag("tbody", *rows), cls=f"bl-table {cls}".strip())
+
+
+def row(*cells: str, cls: str = "") -> Html:
+    """One row; a cell that begins with a digit or a sign is no different from any other: alignment is the style's."""
+    return tag("tr", *(cell if cell.startswith("<td") and isinstance(cell, Html) else tag("td", cell) for cell in cells), cls=cls)
+
+
+def bar(share: float, cls: str = "", mark: float | None = None) -> Html:
+    """A bar filled to `share` (0 to 1, cut at both ends), with a line at `mark`."""
+    parts = [tag("i", style=f"width:{_percent(share)}")]
+    if mark is not None:
+        parts.append(tag("b", style=f"left:{_percent(mark)}"))
+    return tag("span", *parts, cls=f"bl-bar {cls}".strip())
+
+
+def safe_url(url: object) -> str | None:
+    """The address, if it is one that a browser may follow: http or https with a host."""
+    if not isinstance(url, str):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def _percent(share: float) -> str:
+    return f"{min(1.0, max(0.0, share)) * 100:.1f}%"

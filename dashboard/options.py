@@ -1,0 +1,32 @@
+"""What the app is started with: `streamlit run dashboard/app.py -- --database URL --refresh 5`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+DATABASE_VARIABLE = "BURNLINE_DASHBOARD_DATABASE"
+"""Instead of --database: a URL may hold a password, and every user of a machine can read command lines."""
+REFRESH = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which database is shown, and how often it is read (seconds)."""
+
+    database_url: str
+    refresh: float
+
+
+def read(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Options:
+    """Options of the command line (this process's own by default); exits with a usage line when they are wrong."""
+    parser = argparse.ArgumentParser(prog="dashboard", description="Burnline's pages for people.")
+    parser.add_argument("--database", default=environ.get(DATABASE_VARIABLE), help=f"database URL; or {DATABASE_VARIABLE}")
+    parser.add_argument("--refresh", type=float, default=REFRESH, help="seconds between two readings of the database")
+    given = parser.parse_args(sys.argv[1:] if arguments is None else list(arguments))
+    if not given.database:
+        parser.error(f"name a database: --database URL, or {DATABASE_VARIABLE} in the environment")
+    return Options(given.database, max(1.0, given.refresh))

@@ -1,0 +1,64 @@
+"""The on-call page: what burns, since when, who is to blame, who has it; the worst first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import StorageError
+from dashboard import filters, snapshot
+from dashboard.filters import Filters
+from dashboard.markup import tag
+from dashboard.options import Options
+from dashboard.sections import budgets, deliveries, events, freshness, incidents, targets, traffic
+from dashboard.snapshot import Snapshot
+
+_CHOSEN = "filters"
+
+
+def show(options: Options) -> None:
+    """Draw the page, and again every `options.refresh` seconds without touching what a person types meanwhile."""
+    st.fragment(_live, run_every=options.refresh)(options)
+
+
+def _live(options: Options) -> None:
+    try:
+        taken = snapshot.current(options.database_url)
+        chosen = filters.from_query(st.query_params)
+        freshness.show(taken)
+        _choose(taken, chosen)
+        incidents.show(taken, chosen, options.database_url)
+        budgets.show(taken, chosen)
+        traffic.show(taken, chosen)
+        targets.show(taken, chosen)
+        deliveries.show(taken)
+        events.show(taken, chosen)
+    except StorageError as error:
+        st.error("**The database does not answer.** The page tries again by itself.", icon=":material/database_off:")
+        st.html(tag("p", str(error), cls="bl-fault"))
+
+
+def _choose(taken: Snapshot, chosen: Filters) -> None:
+    """The row of chips: each shows one filter and takes it away; its field adds more."""
+    groups = [row["group"] for row in taken.status] + [one for target in taken.targets for one in target.groups]
+    slos = {row["slo"] for row in taken.status} | {incident.slo for incident in taken.incidents}
+    by_text = {f"{name} = {value}": (name, value) for name, value in filters.choices(slos, groups, chosen)}
+    st.session_state[_CHOSEN] = [f"{name} = {value}" for name, value in chosen.pairs()]
+    st.multiselect(
+        "Filters",
+        list(by_text),
+        key=_CHOSEN,
+        label_visibility="collapsed",
+        placeholder="Whole fleet. Narrow to an SLO, model, version, region or tenant",
+        on_change=_narrow,
+        args=(by_text,),
+    )
+
+
+def _narrow(by_text: dict[str, tuple[str, str]]) -> None:
+    # Of two values of one name the newer stands: the address has room for one.
+    wanted = dict(by_text[text] for text in st.session_state[_CHOSEN])
+    for name in filters.NAMES:
+        if name in wanted:
+            st.query_params[name] = wanted[name]
+        elif name in st.query_params:
+            del st.query_params[name]

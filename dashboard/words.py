@@ -1,0 +1,70 @@
+"""Numbers and times as a tired person reads them. What is unknown has a word, never a 0 and never a blank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from core.durations import DAY, HOUR, MINUTE
+
+NOT_MEASURED = "not measured"
+_THIN = "\u202f"
+
+
+def age(seconds: float) -> str:
+    """A length of time in its two largest units: `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    rest = max(0, round(seconds))
+    if rest < MINUTE:
+        return f"{rest}{_THIN}s"
+    pairs = ((MINUTE, "min", 1, "s"), (HOUR, "h", MINUTE, "min"), (DAY, "d", HOUR, "h"))
+    unit, name, small, small_name = next(p for p in reversed(pairs) if rest >= p[0])
+    more = rest % unit // small
+    text = f"{rest // unit}{_THIN}{name}"
+    return f"{text} {more}{_THIN}{small_name}" if more else text
+
+
+def clock(time: float, now: float) -> str:
+    """The time of day in UTC, with the date when it is not today's."""
+    at, today = datetime.fromtimestamp(time, UTC), datetime.fromtimestamp(now, UTC)
+    return at.strftime("%H:%M:%S UTC" if at.date() == today.date() else "%d %b %H:%M UTC")
+
+
+def since(time: float, now: float) -> str:
+    """`03:02:11 UTC (12 min 4 s ago)`."""
+    return f"{clock(time, now)} ({age(now - time)} ago)"
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share as a percentage; 99.996 % is never rounded up to 100 %, nor a tiny share down to 0 %."""
+    value = share * 100
+    text = f"{value:.{digits}f}"
+    whole = {0.0, 100.0, -100.0}
+    while float(text) in whole and value not in whole and digits < 6:
+        digits += 1
+        text = f"{value:.{digits}f}"
+    return f"{text}{_THIN}%".replace("-", "\N{MINUS SIGN}")
+
+
+def times(rate: float) -> str:
+    """A burn rate: `14.4×`."""
+    return f"{rate:.3g}×" if rate < 1000 else f"{rate:,.0f}×"
+
+
+def count(n: float) -> str:
+    """A whole number with separators; target-seconds may have a fraction, which is dropped."""
+    return f"{n:,.0f}"
+
+
+def group(dimensions: Mapping[str, str]) -> str:
+    """`version v2 · region eu-west`; the whole fleet when there are no dimensions."""
+    return " · ".join(f"{name} {value}" for name, value in dimensions.items()) or "whole fleet"
+
+
+def place(url: str) -> str:
+    """A target's address without credentials and query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "unreadable address"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else url

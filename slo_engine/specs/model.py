@@ -1,0 +1,161 @@
+"""The neutral model that the engine compiles from; it knows no file format.
+
+Amounts are in the units of the ledger: seconds for latencies, micro-dollars for cost, shares from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from core.errors import Place
+from core.matchers import Matcher, Selector
+
+Op = Literal["lt", "lte", "gt", "gte"]
+
+
+@dataclass(frozen=True)
+class SignalMetric:
+    """A part of one of Burnline's signals; without a layer it is counted in the outermost that the fleet has."""
+
+    signal: str
+    where: tuple[Matcher, ...] = ()
+    by: tuple[str, ...] = ()
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class SelectorMetric:
+    """Raw series by a PromQL instant selector."""
+
+    selector: Selector
+    by: tuple[str, ...] = ()
+
+
+Metric = SignalMetric | SelectorMetric
+
+
+@dataclass(frozen=True)
+class EventRatio:
+    """Events that are good (or bad) among all; exactly one of the two is set."""
+
+    total: Metric
+    good: Metric | None = None
+    bad: Metric | None = None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Values of a histogram at or below `threshold` (seconds) are good."""
+
+    metric: Metric
+    threshold: float
+
+
+@dataclass(frozen=True)
+class GaugeThreshold:
+    """Target-seconds in which a gauge is `op` `value` are good."""
+
+    metric: SignalMetric
+    op: Op
+    value: float
+
+
+@dataclass(frozen=True)
+class While:
+    """Only slices in which a gauge is `op` `value` are counted."""
+
+    signal: str
+    op: Op
+    value: float
+
+
+@dataclass(frozen=True)
+class RateSlices:
+    """Slices of `slice_seconds` in which a counter's rate (units a second) is `op` `value` are good."""
+
+    metric: SignalMetric
+    op: Op
+    value: float
+    condition: While | None = None
+    slice_seconds: int = 60
+
+
+@dataclass(frozen=True)
+class SumRatio:
+    """At most `allowed` ledger units of the numerator for each ledger unit of the denominator.
+
+    The budget of a window is `allowed` times the denominator, all of which may be spent: the objective of such an SLO
+    is 0. `scale` is the amount of denominator that people quote the price for (cost of 1000 tokens).
+    """
+
+    numerator: SignalMetric
+    denominator: SignalMetric
+    scale: int
+    allowed: Fraction
+
+
+Indicator = EventRatio | Latency | GaugeThreshold | RateSlices | SumRatio
+
+
+@dataclass(frozen=True)
+class Alerting:
+    """What an SLO alerts with; an SLO that is not enabled is read and listed, but not measured."""
+
+    enabled: bool = True
+    page: bool = True
+    ticket: bool = True
+    runbook: str | None = None
+
+
+@dataclass(frozen=True)
+class Slo:
+    """One objective. `group` is the name of the SLO it was written in; siblings share it.
+
+    `indicator` is None only where `unsupported` says why nothing can be measured.
+    `notes` tell what was read but has no effect.
+    """
+
+    name: str
+    group: str
+    service: str
+    description: str
+    indicator: Indicator | None
+    objective: float
+    objective_exact: Fraction
+    threshold: float | None
+    op: Op | None
+    window_seconds: int
+    by: tuple[str, ...]
+    alerting: Alerting
+    annotations: Mapping[str, str]
+    source: Place
+    unsupported: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> Fraction:
+        """Share of events that may be bad, exactly."""
+        return 1 - self.objective_exact
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """Something wrong in a file; `line` counts from 1, 0 means the whole file."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every SLO that could be read, and every problem, both in the order of file and line."""
+
+    slos: tuple[Slo, ...]
+    problems: tuple[Problem, ...]

@@ -1,0 +1,173 @@
+"""From a sound SLO object to the neutral model: one Slo for each objective."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import NamedTuple
+
+from core.buckets import HOURS
+from core.durations import DAY, parse_openslo
+from slo_engine.specs.files import Object
+from slo_engine.specs.indicators import LATER, by_of, exact, read_indicator, unsupported_sli
+from slo_engine.specs.kinds import is_composite
+from slo_engine.specs.model import Alerting, Slo
+from slo_engine.specs.node import Node, nearest
+from slo_engine.specs.references import Index
+
+PREFIX = "burnline/"
+ANNOTATIONS = ("enabled", "page", "ticket", "runbook", "not-measured")
+
+SHORTEST_WINDOW = DAY
+"""Burn windows are whole minutes: under a day even the shortest would be shorter than one."""
+
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+
+
+class _Frame(NamedTuple):
+    """What the objectives of one SLO share."""
+
+    group: str
+    spec: Node
+    annotations: Mapping[str, str]
+    alerting: Alerting
+
+
+def read_slo(item: Object, known: Index) -> Iterator[Slo]:
+    """Every objective of a sound SLO; faults of Burnline's own parts are reported on the way."""
+    spec = item.node.get("spec") or item.node
+    frame = _Frame(item.name, spec, _annotations(item.node), _alerting(item.node))
+    objectives = _objectives(spec)
+    for name, objective in zip(_names(item.name, objectives), objectives, strict=True):
+        sli = _sli(objective, known) or _sli(spec, known)
+        if sli is None:
+            continue
+        before = len(objective.found)
+        slo = _slo(frame, name, objective, sli)
+        if len(objective.found) == before:
+            yield slo
+
+
+def _slo(frame: _Frame, name: str, objective: Node, sli: Node) -> Slo:
+    spec = frame.spec
+    source_reason = unsupported_sli(sli)
+    indicator = None if source_reason else read_indicator(sli, objective)
+    target = _target(objective)
+    window = _window_seconds(spec)
+    reasons = [source_reason, *_reasons(spec, window)]
+    not_measured = frame.annotations.get(f"{PREFIX}not-measured")
+    threshold, op = objective.get("value"), objective.get("op")
+    return Slo(
+        name=name,
+        group=frame.group,
+        service=spec.text("service"),
+        description=spec.text("description") or sli.text("description"),
+        indicator=indicator,
+        objective=float(target),
+        objective_exact=target,
+        threshold=float(threshold.value) if threshold else None,
+        op=op.value if op else None,
+        window_seconds=window,
+        by=by_of(indicator) if indicator else (),
+        alerting=frame.alerting,
+        annotations=frame.annotations,
+        source=objective.document.place(objective.path),
+        unsupported=not_measured or "; ".join(reason for reason in reasons if reason) or None,
+        notes=_notes(spec, indicator is not None),
+    )
+
+
+def _objectives(spec: Node) -> list[Node]:
+    node = spec.get("objectives")
+    objectives = node.items() if node else []
+    sli = spec.at("indicator", "spec")
+    if not objectives and sli and unsupported_sli(sli) is None:
+        (node or spec).report("an SLO that is to be measured needs an objective")
+    return objectives
+
+
+def _names(slo: str, objectives: list[Node]) -> list[str]:
+    """The SLO's own name for a single objective; else with the slug of displayName, or the index, behind it."""
+    if len(objectives) == 1:
+        return [slo]
+    slugs = [_NO_WORD.sub("-", node.text("displayName").lower()).strip("-") for node in objectives]
+    unique = [slug if slug and slugs.count(slug) == 1 else str(index) for index, slug in enumerate(slugs)]
+    return [f"{slo}-{part}" for part in unique]
+
+
+def _sli(holder: Node, known: Index) -> Node | None:
+    """The spec of the SLI that stands inline or behind a reference."""
+    if inline := holder.at("indicator", "spec"):
+        return inline
+    ref = holder.get("indicatorRef")
+    item = known.get(("SLI", str(ref.value))) if ref else None
+    return item.node.get("spec") if item and item.sound else None
+
+
+def _target(objective: Node) -> Fraction:
+    if target := objective.get("target"):
+        return exact(target.value)
+    percent = objective.get("targetPercent")
+    return exact(percent.value) / 100 if percent else Fraction(0)
+
+
+def _time_window(spec: Node) -> Node:
+    windows = spec.get("timeWindow")
+    return windows.items()[0] if windows else spec
+
+
+def _window_seconds(spec: Node) -> int:
+    return parse_openslo(_time_window(spec).text("duration"))
+
+
+def _reasons(spec: Node, window: int) -> Iterator[str]:
+    """What of an SLO this version reads and checks, but cannot serve."""
+    method = spec.text("budgetingMethod")
+    if method != "Occurrences":
+        yield f"budgetingMethod {method} is {LATER}"
+    if is_composite(spec):
+        yield f"composite SLOs are {LATER}"
+    if _time_window(spec).get("calendar"):
+        yield f"calendar windows are {LATER}"
+    if window < SHORTEST_WINDOW:
+        yield "windows of less than 1d are not served"
+    if window > HOURS.retention:
+        yield f"windows of more than {HOURS.retention // DAY}d are not served: counts are not kept longer"
+
+
+def _notes(spec: Node, measured: bool) -> tuple[str, ...]:
+    policies = spec.get("alertPolicies")
+    if not measured or policies is None or not policies.items():
+        return ()
+    return ("alertPolicies were checked but have no effect: alerts follow Burnline's burn table",)
+
+
+def _annotations(slo: Node) -> Mapping[str, str]:
+    node = slo.at("metadata", "annotations")
+    return MappingProxyType({key: str(value.value or "") for key, value in node.entries()} if node else {})
+
+
+def _alerting(slo: Node) -> Alerting:
+    """The burnline/ annotations of an SLO; one that is unknown or no boolean is reported."""
+    node = slo.at("metadata", "annotations")
+    if node is None:
+        return Alerting()
+    for key, value in node.entries():
+        short = key.removeprefix(PREFIX)
+        if key.startswith(PREFIX) and short not in ANNOTATIONS:
+            value.report(f"Burnline has no annotation {key!r}{nearest(key, [PREFIX + name for name in ANNOTATIONS])}")
+    return Alerting(
+        enabled=_flag(node, "enabled"),
+        page=_flag(node, "page"),
+        ticket=_flag(node, "ticket"),
+        runbook=node.text(f"{PREFIX}runbook") or None,
+    )
+
+
+def _flag(annotations: Node, name: str) -> bool:
+    value = annotations.get(f"{PREFIX}{name}")
+    if value and value.value not in ("true", "false"):
+        value.report(f'must be "true" or "false", not {value.value!r}')
+    return value is None or value.value == "true"

@@ -1,0 +1,7 @@
+"""Burn windows as data files, and the policy that is read from them."""
+
+from __future__ import annotations
+
+from slo_engine.windows.policy import BurnPolicy, BurnRow, policy_for
+
+__all__ = ["BurnPolicy", "BurnRow", "policy_for"]
