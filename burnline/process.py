@@ -11,7 +11,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -58,5 +57,3 @@ def run_until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         await work(stop)
 
     asyncio.run(main())
-
-

@@ -20,7 +20,11 @@ def readiness(database: Database, now: float) -> dict[str, Any]:
     """`{ready, state, parts: {name: {ready, reason}}}`; state is ready, warming or not ready."""
     try:
         migrate.require_current(database)
-        parts = {"collector": _collector(database, now), "engine": _engine(database, now), "alerter": _alerter(database, now)}
+        parts = {
+            "collector": _collector(database, now),
+            "engine": _engine(database, now),
+            "alerter": _alerter(database, now),
+        }
     except StorageError as error:
         parts = {"database": {"ready": False, "reason": str(error)}}
     ready = all(part["ready"] for part in parts.values())

@@ -90,7 +90,8 @@ def _run(
 def _moments(start: float, end: float) -> Iterator[float]:
     """When to evaluate: every minute in the last hour, every ten in the last day, every hour before that.
 
-    The state of an alert at the end depends on its last evaluations; what fired and resolved long before leaves no trace.
+    The state of an alert at the end depends on its last evaluations; what fired and resolved long before leaves no
+    trace.
     The last moment is the edge of the minute that holds `end`, so that every sample is counted.
     """
     last = end_of_window(end, MINUTES.width)

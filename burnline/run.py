@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from burnline.process import prepare, run_until_signal, serve_metrics
 from burnline.settings import Settings
 from core.clock import SystemClock
 from storage import migrate
 from storage.database import Database
+
+if TYPE_CHECKING:
+    from collector.settings import ScrapeJob
 
 
 def _open(settings: Settings) -> Database:
@@ -27,8 +32,19 @@ def collector(settings: Settings) -> None:
     prepare("collector")
     metrics = CollectorMetrics()
     serve_metrics(metrics.registry, settings.metrics_ports.collector)
-    shard = CollectorShard(_open(settings), settings.storage.directory, settings.collector, SystemClock(), metrics)
+    watched = settings.collector.model_copy(update={"scrape": (*settings.collector.scrape, *_own_job(settings))})
+    shard = CollectorShard(_open(settings), settings.storage.directory, watched, SystemClock(), metrics)
     run_until_signal(shard.run)
+
+
+def _own_job(settings: Settings) -> tuple[ScrapeJob, ...]:
+    """Burnline watches its own parts; they are no part of the fleet, so no page depends on them."""
+    from collector.settings import ScrapeJob, StaticTargets  # noqa: PLC0415
+    from storage.fleet import OWN_JOB  # noqa: PLC0415
+
+    ports = settings.metrics_ports
+    addresses = tuple(f"127.0.0.1:{port}" for port in (ports.collector, ports.engine, ports.alerter) if port)
+    return (ScrapeJob(name=OWN_JOB, static=(StaticTargets(targets=addresses),)),) if addresses else ()
 
 
 def engine(settings: Settings) -> None:
@@ -84,11 +100,13 @@ def api(settings: Settings) -> None:
     run_until_signal(serve)
 
 
-def dashboard_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
-    """The command line that serves the dashboard, and what it adds to the environment."""
+def dashboard(settings: Settings) -> None:
+    """Become the dashboard's server."""
     from dashboard.launch import command  # noqa: PLC0415
 
-    return command(settings.database_url, settings.dashboard)
+    prepare("dashboard")
+    launch = command(settings.database_url, settings.dashboard)
+    os.execvpe(launch.argv[0], launch.argv, {**os.environ, **launch.env})  # noqa: S606 - the command is our own
 
 
 def part_command(part: str, config: Path | None) -> list[str]:

@@ -75,7 +75,7 @@ class Settings(BaseModel):
 
 
 def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a file (by default `burnline.yaml` where it exists) and the environment; ConfigError otherwise."""
+    """The settings of a file (by default `burnline.yaml` where it exists) and the environment, or a ConfigError."""
     path = file or Path(environ.get("BURNLINE_CONFIG", DEFAULT_FILE))
     if file is None and not path.exists() and "BURNLINE_CONFIG" not in environ:
         document = yaml.Document(DEFAULT_FILE, {}, {})
@@ -90,7 +90,11 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings
 def _overrides(environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     found = {}
     for name, value in environ.items():
-        if name.startswith(PREFIX) and name not in _NOT_SETTINGS and name.removeprefix(PREFIX).split("__")[0].lower() in Settings.model_fields:
+        if (
+            name.startswith(PREFIX)
+            and name not in _NOT_SETTINGS
+            and name.removeprefix(PREFIX).split("__")[0].lower() in Settings.model_fields
+        ):
             found[tuple(part.lower() for part in name.removeprefix(PREFIX).split("__"))] = value
     return found
 

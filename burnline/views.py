@@ -48,5 +48,3 @@ def alert(found: AlertRow) -> dict[str, Any]:
     """One alert's state."""
     row = _with_times(found._asdict())
     return {"slo": row.pop("slo"), "group": dict(group_from_key(row.pop("group_key"))), **row}
-
-

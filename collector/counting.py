@@ -1,13 +1,14 @@
 """One source's counting: pages go in, bucket rows and a checkpoint come out. No input or output of its own.
 
 `accept` and `miss` are called for every attempt to scrape; `begin_flush` and `flush` hand out what has to be committed,
-and `committed`, `failed` or `lost` say what became of it. What was accepted between a flush and its outcome is kept apart.
+and `committed`, `failed` or `lost` say what became of it. What is accepted between a flush and its outcome is kept
+apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -165,6 +166,12 @@ class SourceCounter:
 
     # What is committed, and what became of it.
 
+    def go_on_from(self, values: Mapping[str, Last]) -> None:
+        """Take over counters that another source has counted so far; those that are known here stay."""
+        if self.state is not None:
+            self.state = replace(self.state, counters={**values, **self.state.counters})
+            self._changed = True
+
     def begin_flush(self) -> list[RowKey] | None:
         """Set apart what is to be committed; returns the rows that must be read first, since an earlier process may
         have written them. None when nothing changed."""
@@ -230,7 +237,8 @@ class SourceCounter:
         self.expected_until, self.covered_until = document["expected_until"], document["covered_until"]
         self.watched_since = min(self.watched_since, document["watched_since"])
         self.coverage = tuple(
-            Coverage(of, layer, frozenset(_group(group) for group in groups)) for of, layer, groups in document["coverage"]
+            Coverage(of, layer, frozenset(_group(group) for group in groups))
+            for of, layer, groups in document["coverage"]
         )
         saved = document["state"]
         if saved is not None:
@@ -249,9 +257,7 @@ class SourceCounter:
 
 def _progressed(counted: CountedPage, step: Advance) -> bool:
     waiting = any(value > 0 for atom, value in counted.gauges if atom.measure.name == "queue_depth")
-    work = {
-        slot.key for slot in counted.layout.counters if any(a.measure.name in _PROGRESS for a in slot.atoms)
-    }
+    work = {slot.key for slot in counted.layout.counters if any(a.measure.name in _PROGRESS for a in slot.atoms)}
     return not waiting or not work or any(gained.key in work for gained in step.increments)
 
 

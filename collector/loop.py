@@ -36,6 +36,8 @@ class Tools(NamedTuple):
     series: SeriesWriter
     clock: Clock
     metrics: CollectorMetrics
+    go: asyncio.Event
+    """Cleared while a new plan is adopted: pages that arrive meanwhile are counted right after, under the new plan."""
 
 
 @dataclass
@@ -79,6 +81,7 @@ class TargetLoop:
         began = self.tools.clock.monotonic()
         try:
             body = await fetch(self.tools.session, self.target.url, self.job, self.tls)
+            await self.tools.go.wait()
             self._succeeded(body, time, self.tools.clock.monotonic() - began)
         except ScrapeError as error:
             self._failed(error, time, self.tools.clock.monotonic() - began)

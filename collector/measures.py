@@ -1,7 +1,7 @@
 """From a page's series to what they count: the layout of a page, made once for each shape it takes.
 
-A layout says which raw values are counters (and which atoms of the ledger each feeds), which are gauges, which series tells
-when the process began, and in which groups the target therefore counts.
+A layout says which raw values are counters (and which atoms of the ledger each feeds), which are gauges, which series
+tells when the process began, and in which groups the target therefore counts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from math import inf, isnan
 from typing import NamedTuple, Protocol
 
 from collector.increments import Reading, whole
-from storage.plan import MeasurePlan, SelectorMeasure
 from collector.profiles.identify import chosen
 from collector.profiles.model import Part, Profile
 from core.labels import Labels, make, render
@@ -21,6 +20,7 @@ from core.matchers import Selector
 from core.measures import Group, Measure
 from core.signals import SIGNALS
 from storage.ledger.dictionary import Atom
+from storage.plan import MeasurePlan, SelectorMeasure
 
 
 class RawSeries(Protocol):
@@ -73,8 +73,8 @@ class Layout:
     unmapped: tuple[str, ...] = ()
 
     def read_counters(self, values: Sequence[float]) -> dict[str, Reading]:
-        """The page's counters as whole numbers; one that is no number, or a histogram that shows more below a bound than
-        above it, is left out, as if it were not there."""
+        """The page's counters as whole numbers; one that is no number, or a histogram that shows more below a bound
+        than above it, is left out, as if it were not there."""
         result: dict[str, Reading] = {}
         for slot in self.counters:
             numbers = [whole(values[i], slot.scale) for i in slot.indices]
@@ -113,7 +113,7 @@ class _Page:
         return self.by_name.get(name, [])
 
     def labels(self, index: int) -> dict[str, str]:
-        """A series' labels with the target's; the target's win, the page's own move to `exported_…` as in Prometheus."""
+        """A series' labels with the target's, which win; the page's own move to `exported_…` as in Prometheus."""
         own = self.series[index].labels
         merged = {(f"exported_{k}" if k in self.target else k): v for k, v in own}
         merged.update(self.target)
@@ -181,9 +181,7 @@ class LayoutBuilder:
             self.fallback_group()
         }
 
-    def _part(
-        self, page: _Page, profile: Profile, signal: str, part: Part, name: str, slots: _Slots
-    ) -> set[Group]:
+    def _part(self, page: _Page, profile: Profile, signal: str, part: Part, name: str, slots: _Slots) -> set[Group]:
         groups: set[Group] = set()
         if part.kind == "histogram":
             for histogram in _histograms(page, name):
@@ -218,7 +216,13 @@ class LayoutBuilder:
     def _group(self, page: _Page, profile: Profile, index: int) -> Group:
         own = dict(page.series[index].labels)
         return make(
-            (dim, next((own[n] for n in profile.dimensions.get(dim, ()) if own.get(n)), self._target.get(dim, own.get(dim, ""))))
+            (
+                dim,
+                next(
+                    (own[n] for n in profile.dimensions.get(dim, ()) if own.get(n)),
+                    self._target.get(dim, own.get(dim, "")),
+                ),
+            )
             for dim in self._dimensions
         )
 

@@ -34,7 +34,9 @@ class CollectorMetrics:
             registry=self.registry,
         )
         self.flush_failures = Counter(
-            "burnline_collector_flush_failures", "Commits that failed; their content goes with the next.", ["reason"],
+            "burnline_collector_flush_failures",
+            "Commits that failed; their content goes with the next.",
+            ["reason"],
             registry=self.registry,
         )
         self.checkpoint_conflicts = Counter(
@@ -50,7 +52,8 @@ class CollectorMetrics:
             registry=self.registry,
         )
         self.flushed_through = Gauge(
-            "burnline_collector_flushed_through_seconds", "Unix time up to which counts are committed.",
+            "burnline_collector_flushed_through_seconds",
+            "Unix time up to which counts are committed.",
             registry=self.registry,
         )
         self.raw_samples_dropped = Counter(

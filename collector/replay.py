@@ -1,7 +1,8 @@
 """Pages of the past through the collector's own path, on a clock of their own.
 
-Two uses: an OpenMetrics file with timestamps (as `promtool tsdb create-blocks-from openmetrics` takes), where a target is
-its `job` and `instance`; and rendered pages that fill a history. Counts go to their own buckets however old they are.
+Two uses: an OpenMetrics file with timestamps (as `promtool tsdb create-blocks-from openmetrics` takes), where a target
+is its `job` and `instance`; and rendered pages that fill a history. Counts go to their own buckets however old they
+are.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -82,7 +84,7 @@ def _timed(url: str, stamp: int, samples: Sequence[tuple[Series, float]]) -> Tim
 
 
 def _usual_interval(stamps: Sequence[int]) -> float:
-    steps = [b - a for a, b in zip(stamps, stamps[1:], strict=False) if b > a]
+    steps = [b - a for a, b in pairwise(stamps) if b > a]
     return median(steps) / 1000 if steps else _DEFAULT_INTERVAL
 
 

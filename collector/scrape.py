@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import ssl
 from typing import NamedTuple
@@ -17,7 +16,7 @@ ACCEPT = (
     "application/openmetrics-text;version=0.0.1;q=0.5,"
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
-"""As Prometheus 3 asks: without escaping=allow-utf-8, prometheus_client replaces colons in sample names but not in TYPE."""
+"""As Prometheus 3 asks: without escaping=allow-utf-8, prometheus_client replaces colons in samples but not in TYPE."""
 _CHUNK = 1 << 16
 
 
@@ -68,7 +67,7 @@ async def fetch(session: aiohttp.ClientSession, url: str, job: ScrapeJob, tls: s
             if answer.status != 200:
                 raise ScrapeError("http_status", f"the target answered HTTP {answer.status}")
             return Body(await _read(answer, job.body_size_limit), answer.headers.get("Content-Type"))
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise ScrapeError("timeout", f"no whole page within {job.timeout:g}s") from None
     except aiohttp.ClientConnectorError as error:
         raise ScrapeError("connect", f"no connection: {error.strerror or error}") from None

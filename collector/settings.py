@@ -26,7 +26,9 @@ class StaticTargets(_Settings):
     """Targets written into the configuration."""
 
     targets: tuple[str, ...] = Field(description="host:port of each target")
-    labels: dict[str, str] = Field(default_factory=dict, description="labels of all of them, such as version and region")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="labels of all of them, such as version and region"
+    )
 
 
 class HttpSd(_Settings):
@@ -57,13 +59,19 @@ class ScrapeJob(_Settings):
 
     name: str = Field(description="value of the label job")
     interval: Duration = Field(default=15.0, gt=0, description="time between two scrapes of a target")
-    timeout: Duration = Field(default=10.0, gt=0, description="a scrape that takes longer has failed; at most the interval")
+    timeout: Duration = Field(
+        default=10.0, gt=0, description="a scrape that takes longer has failed; at most the interval"
+    )
     path: str = Field(default="/metrics", description="path of the metrics page")
     scheme: str = Field(default="http", pattern="^https?$", description="http or https")
     static: tuple[StaticTargets, ...] = Field(default=(), description="targets written here")
-    file_sd: tuple[Path, ...] = Field(default=(), description="Prometheus file_sd files (JSON or YAML), re-read on change")
+    file_sd: tuple[Path, ...] = Field(
+        default=(), description="Prometheus file_sd files (JSON or YAML), re-read on change"
+    )
     http_sd: tuple[HttpSd, ...] = Field(default=(), description="Prometheus http_sd endpoints")
-    bearer_token_file: Path | None = Field(default=None, description="file that holds a bearer token, read at each scrape")
+    bearer_token_file: Path | None = Field(
+        default=None, description="file that holds a bearer token, read at each scrape"
+    )
     basic_auth: BasicAuth | None = Field(default=None, description="user name and password file")
     tls: Tls = Field(default=Tls(), description="TLS options")
     body_size_limit: int = Field(default=16 * 2**20, gt=0, description="bytes of a page after decompression")
@@ -93,7 +101,11 @@ class CollectorSettings(_Settings):
     dimensions: tuple[str, ...] = Field(
         default=("model", "version", "region", "tenant"), description="labels that groups are made of"
     )
-    group_cap: int = Field(default=2000, gt=0, description="groups a measure; what is over it is counted under __other__")
-    gpu_price_per_hour: float = Field(default=0.0, ge=0, description="US dollars an hour of one GPU, for cost by GPU time")
+    group_cap: int = Field(
+        default=2000, gt=0, description="groups a measure; what is over it is counted under __other__"
+    )
+    gpu_price_per_hour: float = Field(
+        default=0.0, ge=0, description="US dollars an hour of one GPU, for cost by GPU time"
+    )
     scrape: tuple[ScrapeJob, ...] = Field(default=(), description="what to scrape")
     series: SeriesSettings = Field(default=SeriesSettings(), description="raw samples")

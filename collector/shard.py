@@ -1,8 +1,8 @@
 """A collector shard: keeps one loop for each discovered target and commits what they counted.
 
-Every flush writes, in one transaction: the rows and checkpoints of all targets that changed, their health, and the shard's
-`flushed_through`: so the watermark never runs ahead of what is committed. When a commit fails nothing is lost: its
-content goes with the next one.
+Every flush writes, in one transaction: the rows and checkpoints of all targets that changed, their health, and the
+shard's `flushed_through`: so the watermark never runs ahead of what is committed. When a commit fails nothing is lost:
+its content goes with the next one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import NamedTuple
 import aiohttp
 from sqlalchemy import Connection
 
+from collector.backfill import Past, count_past
 from collector.committing import Pending, Settlement, begin, commit, give_back, settle
 from collector.counting import SourceCounter
 from collector.discovery import Discovery, Target
 from collector.loop import TargetLoop, Tools
 from collector.metrics import CollectorMetrics
-from storage.plan import MeasurePlan
 from collector.scrape import ssl_context
 from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
@@ -34,7 +34,8 @@ from storage.database import Database
 from storage.fleet import TargetHealth
 from storage.ledger import rows
 from storage.ledger.dictionary import Dictionary
-from storage.series import SeriesLimits, SeriesWriter, compact, retain
+from storage.plan import MeasurePlan, SelectorMeasure
+from storage.series import SeriesLimits, SeriesReader, SeriesWriter, compact, retain
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class _Batch(NamedTuple):
     pending: list[Pending]
     flushed_through: float
     started: float
+    first: bool
 
 
 class CollectorShard:
@@ -71,13 +73,16 @@ class CollectorShard:
         self._series = SeriesWriter(self._directory, settings.shard, clock, SeriesLimits())
         self._watched: dict[str, float] = {}
         self._flush_lock = asyncio.Lock()
+        # Jobs whose targets are not known yet; None once the targets of an earlier process have been compared.
+        self._undiscovered: set[str] | None = {job.name for job in settings.scrape}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scrape and flush until `stop` is set."""
         timeout = aiohttp.ClientTimeout(total=None)
         connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=30)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
-            self._tools = Tools(session, self._series, self._clock, self._metrics)
+            self._tools = Tools(session, self._series, self._clock, self._metrics, asyncio.Event())
+            self._tools.go.set()
             work = [asyncio.create_task(self._watch(job)) for job in self._settings.scrape]
             work += [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._keep_house())]
             stopped = asyncio.create_task(stop.wait())
@@ -110,6 +115,8 @@ class CollectorShard:
             elif self._loops[url].job.name == job.name:
                 self._relabel(self._loops[url], target)
         self._metrics.targets.labels(job.name).set(len(targets))
+        if self._undiscovered:
+            self._undiscovered.discard(job.name)
 
     def _join(self, job: ScrapeJob, target: Target) -> None:
         back = next((loop for loop in self._leaving if loop.target.url == target.url), None)
@@ -177,7 +184,8 @@ class CollectorShard:
         loops = [*self._leaving, *self._loops.values()]
         now = self._clock.now()
         through = min((loop.attempted_through for loop in self._loops.values()), default=now)
-        return _Batch(loops, begin({loop.target.url: loop.reader.counter for loop in loops}), through, now)
+        pending = begin({loop.target.url: loop.reader.counter for loop in loops})
+        return _Batch(loops, pending, through, now, first=self._undiscovered == set())
 
     def _commit(self, batch: _Batch) -> Settlement:
         began = self._clock.monotonic()
@@ -185,6 +193,8 @@ class CollectorShard:
 
         def also(connection: Connection) -> None:
             fleet.put_targets(connection, health)
+            if batch.first:
+                fleet.leave_missing(connection, self._settings.shard, {one.url for one in health}, batch.started)
             fleet.put_shard(
                 connection, self._settings.shard, batch.flushed_through, self._started_at, batch.started, self._detail()
             )
@@ -199,6 +209,8 @@ class CollectorShard:
             self._metrics.checkpoint_conflicts.inc()
             log.warning("%s: another collector has counted this target; going on from its checkpoint", url)
         self._leaving = [loop for loop in self._leaving if loop not in batch.loops]
+        if batch.first:
+            self._undiscovered = None
 
     def _give_back(self, batch: _Batch, error: StorageError) -> None:
         give_back(batch.pending)
@@ -228,18 +240,47 @@ class CollectorShard:
             await asyncio.sleep(_PLAN_POLL)
             waited += _PLAN_POLL
             try:
-                self._adopt(await asyncio.to_thread(self._read_plan))
+                await self._adopt(await asyncio.to_thread(self._read_plan))
                 if waited >= _HOUSEKEEPING:
                     waited = 0.0
                     await asyncio.to_thread(self._clean)
             except StorageError as error:
                 log.warning("the plan is read, and old rows and files are cleaned, later: %s", error)
 
-    def _adopt(self, new: MeasurePlan) -> None:
-        if new.revision != self._counting.plan.revision:
-            self._counting = Counting(self._settings.dimensions, new)
-            for loop in self._loops.values():
-                loop.reader.recount(loop.target.labels, self._counting)
+    async def _adopt(self, new: MeasurePlan) -> None:
+        """Count what the plan adds: its past from the recent series, then every page from now on."""
+        old = self._counting.plan
+        if new.revision == old.revision:
+            return
+        added = [item for item in new.selectors if item not in old.selectors]
+        loops = list(self._loops.values())
+        self._tools.go.clear()
+        try:
+            pasts = await asyncio.to_thread(self._count_past, loops, added, new.revision) if added else []
+        finally:
+            self._tools.go.set()
+        self._counting = Counting(self._settings.dimensions, new)
+        for loop in self._loops.values():
+            loop.reader.recount(loop.target.labels, self._counting)
+        for loop, past in pasts:
+            loop.reader.counter.go_on_from(past.values)
+
+    def _count_past(
+        self, loops: list[TargetLoop], added: list[SelectorMeasure], revision: int
+    ) -> list[tuple[TargetLoop, Past]]:
+        self._series.flush()
+        reader = SeriesReader(self._directory)
+        now = self._clock.now()
+        found = [
+            (loop, past)
+            for loop in loops
+            if (past := count_past(self._db, reader, loop.reader, loop.target.url, added, revision, now)) is not None
+        ]
+        dictionary = Dictionary(self._settings.group_cap)
+        pending = begin({past.key: past.counter for _, past in found})
+        settle(pending, commit(self._db, dictionary, pending, now, lambda _: None))
+        log.info("plan %d: counted the past of %d selectors at %d targets", revision, len(added), len(found))
+        return found
 
     def _clean(self) -> None:
         now = self._clock.now()

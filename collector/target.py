@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 from collector.counting import CountedPage, Outcome, SourceCounter
 from collector.increments import Page
 from collector.measures import Layout, LayoutBuilder, RawSeries
-from storage.plan import MeasurePlan
 from collector.profiles.identify import recognise
 from collector.profiles.model import Profile
 from core.labels import Labels
 from core.measures import Group
+from storage.plan import MeasurePlan
 
 
 class PageValues(Protocol):
@@ -28,10 +28,11 @@ class PageValues(Protocol):
 
 
 class Counting(NamedTuple):
-    """How the fleet counts: its dimensions and the selectors beyond the signals."""
+    """How the fleet counts: its dimensions, the selectors beyond the signals, and whether signals are counted too."""
 
     dimensions: tuple[str, ...]
     plan: MeasurePlan
+    signals: bool = True
 
 
 @dataclass
@@ -74,7 +75,7 @@ class TargetReader:
 
     def _layout_of(self, series: Sequence[RawSeries]) -> Layout:
         if self.layout is None or not _same(series, self._series):
-            self.profile, _ = recognise({one.name for one in series})
+            self.profile = recognise({one.name for one in series})[0] if self.counting.signals else None
             self.layout = self._builder(self.profile).build(series)
             self._series = series
             self._revision = _revision(self.profile, self.counting)

@@ -1,20 +1,19 @@
 """Every error that Burnline raises on purpose.
 
-    BurnlineError
-    ├── ConfigError            a setting, a spec or a service-discovery file is wrong (has a place)
-    │   └── SpecError          an SLO file is wrong
-    ├── ParseError             a metrics page, a selector or a duration cannot be read
-    │   └── PageRejected       the whole page is refused (has the line)
-    ├── ScrapeError            a target could not be read (has a reason that `up` and health show)
-    ├── StorageError           the database or the series files failed
-    │   ├── StorageBusy        a lock was not had in time; the work may be tried again
-    │   ├── StorageFull        the disk is full; nothing was written
-    │   ├── CheckpointConflict another writer has moved this source on; reload and go on
-    │   └── LeaseLost          this process is no longer the leader; its writes are refused
-    ├── DeliveryError          a receiver did not take a notification
-    │   ├── DeliveryRetryable  later it may
-    │   └── DeliveryRefused    it never will
-    └── NotYet                 a part that a later version brings (exit code 3)
+BurnlineError
+├── ConfigError            a setting, a spec or a service-discovery file is wrong (has a place)
+│   └── SpecError          an SLO file is wrong
+├── ParseError             a metrics page, a selector or a duration cannot be read
+│   └── PageRejected       the whole page is refused (has the line)
+├── ScrapeError            a target could not be read (has a reason that `up` and health show)
+├── StorageError           the database or the series files failed
+│   ├── StorageBusy        a lock was not had in time; the work may be tried again
+│   ├── StorageFull        the disk is full; nothing was written
+│   └── LeaseLost          this process is no longer the leader; its writes are refused
+├── DeliveryError          a receiver did not take a notification
+│   ├── DeliveryRetryable  later it may
+│   └── DeliveryRefused    it never will
+└── NotYet                 a part that a later version brings (exit code 3)
 """
 
 from __future__ import annotations
@@ -81,10 +80,6 @@ class StorageBusy(StorageError):
 
 class StorageFull(StorageError):
     """The disk is full; nothing was written and no checkpoint advanced."""
-
-
-class CheckpointConflict(StorageError):
-    """Another writer has committed for this source since it was loaded."""
 
 
 class LeaseLost(StorageError):

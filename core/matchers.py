@@ -86,7 +86,9 @@ def parse_selector(text: str) -> Selector:
     if not scan.at_end():
         rest = scan.rest()
         if rest[0] in "([" or rest.startswith("offset"):
-            raise ParseError(f"{text!r} is no plain selector: the engine itself counts, so no function, range or offset")
+            raise ParseError(
+                f"{text!r} is no plain selector: the engine itself counts, so no function, range or offset"
+            )
         raise ParseError(f"unexpected {rest!r} in selector {text!r}")
     if not metric and all(m.accepts("") for m in matchers):
         raise ParseError(f"selector {text!r} needs a metric name or a matcher that does not match the empty text")

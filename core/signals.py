@@ -32,7 +32,34 @@ class Signal:
 
 
 _SHARES: Bounds = tuple(n / 100 for n in range(101))
-_DEPTHS: Bounds = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 512, 1024, 4096)
+_DEPTHS: Bounds = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+    10,
+    12,
+    16,
+    20,
+    25,
+    32,
+    40,
+    50,
+    64,
+    80,
+    100,
+    128,
+    160,
+    200,
+    256,
+    512,
+    1024,
+    4096,
+)
 _LOAD_SECONDS: Bounds = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
 
 SIGNALS: Mapping[str, Signal] = {
@@ -49,7 +76,9 @@ SIGNALS: Mapping[str, Signal] = {
         Signal("prompt_tokens", "counter", "tokens", "Prompt tokens processed."),
         Signal("generation_tokens", "counter", "tokens", "Tokens generated."),
         Signal("kv_cache", "gauge", "share", "Share of the KV cache in use, 0 to 1.", _SHARES),
-        Signal("preemptions", "counter", "preemptions", "Running requests thrown out of the batch for want of KV blocks."),
+        Signal(
+            "preemptions", "counter", "preemptions", "Running requests thrown out of the batch for want of KV blocks."
+        ),
         Signal("retries", "counter", "retries", "Attempts after the first that a gateway or client made."),
         Signal("model_load", "gauge", "seconds", "How long the model took to load.", _LOAD_SECONDS),
         Signal("gpu_memory", "gauge", "share", "Share of a GPU's memory in use, 0 to 1.", _SHARES),

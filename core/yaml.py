@@ -13,6 +13,9 @@ from core.errors import ConfigError, Place
 
 Path_ = tuple[str | int, ...]
 
+MOST_ENTRIES = 500_000
+"""A dozen lines of aliases to aliases expand to millions of entries; no real file comes near."""
+
 
 class Document(NamedTuple):
     """One YAML document: plain values, and the line (from 1) of each path within it."""
@@ -51,7 +54,9 @@ def load_text(text: str, file: str) -> list[Document]:
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"not valid YAML: {error.problem or error.context}", Place(file, line)) from None
     except (YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"not valid YAML: {str(error).splitlines()[0] if str(error) else error!r}", Place(file, 1)) from None
+        raise ConfigError(
+            f"not valid YAML: {str(error).splitlines()[0] if str(error) else error!r}", Place(file, 1)
+        ) from None
 
 
 def _document(node: Any, file: str) -> Document:
@@ -64,6 +69,10 @@ def _value(node: Any, path: Path_, lines: dict[Path_, int], file: str) -> Any:
     from ruamel.yaml.nodes import MappingNode, SequenceNode  # noqa: PLC0415
 
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > MOST_ENTRIES:
+        raise ConfigError(
+            f"more than {MOST_ENTRIES} entries once aliases are expanded", Place(file, node.start_mark.line + 1)
+        )
     if isinstance(node, MappingNode):
         return _mapping(node, path, lines, file)
     if isinstance(node, SequenceNode):
@@ -92,7 +101,9 @@ def _scalar(node: Any) -> Any:
         return text.lower() in ("true", "yes", "on")
     if tag == "int":
         digits = text.replace("_", "")
-        return int(digits, 8) if digits.lstrip("+-").startswith("0o") else int(digits, 0) if "x" in digits else int(digits)
+        return (
+            int(digits, 8) if digits.lstrip("+-").startswith("0o") else int(digits, 0) if "x" in digits else int(digits)
+        )
     if tag == "float":
         return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf"))
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -17,8 +18,8 @@ def main() -> None:
     st.set_page_config(page_title="Burnline", page_icon=":material/local_fire_department:", layout="wide")
     st.html(_STYLE)
     given = options.read()
-    pages = [st.Page(lambda: on_call.show(given), title="On-call", icon=":material/notifications_active:", default=True)]
-    st.navigation(pages, position="top").run()
+    first = st.Page(partial(on_call.show, given), title="On-call", icon=":material/notifications_active:", default=True)
+    st.navigation([first], position="top").run()
 
 
 if __name__ == "__main__":

@@ -24,8 +24,18 @@ _SERVER = {
 }
 # Text and its background differ by more than 12 : 1 in both; links and buttons are Okabe-Ito blue and sky blue.
 _THEMES = {
-    "light": {"primaryColor": "#0072B2", "backgroundColor": "#FFFFFF", "secondaryBackgroundColor": "#F2F4F7", "textColor": "#16202C"},
-    "dark": {"primaryColor": "#56B4E9", "backgroundColor": "#10161D", "secondaryBackgroundColor": "#1B242E", "textColor": "#E8EDF2"},
+    "light": {
+        "primaryColor": "#0072B2",
+        "backgroundColor": "#FFFFFF",
+        "secondaryBackgroundColor": "#F2F4F7",
+        "textColor": "#16202C",
+    },
+    "dark": {
+        "primaryColor": "#56B4E9",
+        "backgroundColor": "#10161D",
+        "secondaryBackgroundColor": "#1B242E",
+        "textColor": "#E8EDF2",
+    },
 }
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from core.buckets import MINUTES, start_of
 from core.durations import HOUR
@@ -128,13 +128,13 @@ class TrafficReader:
             tallies = self._tallies(self._rows(start, end))
         return Traffic(range(start, end, MINUTES.width), tallies)
 
-    def _rows(self, start: int, end: int) -> Sequence[Row[tuple[int, bytes, bytes]]]:
+    def _rows(self, start: int, end: int) -> Sequence[Any]:
         hour = (rollup.c.width == MINUTES.width, rollup.c.bucket >= start, rollup.c.bucket < end)
         query = select(rollup.c.bucket, rollup.c.direct, rollup.c.fine).where(*hour).order_by(rollup.c.bucket)
         with self._db.read() as connection:
             return connection.execute(query).all()
 
-    def _tallies(self, rows: Sequence[Row[tuple[int, bytes, bytes]]]) -> dict[int, Minute]:
+    def _tallies(self, rows: Sequence[Any]) -> dict[int, Minute]:
         blobs = {row.bucket: (row.direct, row.fine) for row in rows}
         changed = {at: both for at, both in blobs.items() if self._minutes.get(at, (None,))[0] != both}
         decoded = {at: cells_codec.total(map(cells_codec.decode, both)) for at, both in changed.items()}

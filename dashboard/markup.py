@@ -31,9 +31,21 @@ def table(heads: Iterable[str], rows: Iterable[Html], cls: str = "") -> Html:
     return tag("table", head, tag("tbody", *rows), cls=f"bl-table {cls}".strip())
 
 
+class Cell(Html):
+    """One `<td>`, made by `cell`."""
+
+    __slots__ = ()
+
+
+def cell(*children: str, cls: str = "", title: str = "", span: int = 1) -> Cell:
+    """A cell over `span` columns."""
+    made = tag("td", *children, cls=cls, title=title)
+    return Cell(made if span == 1 else made.replace("<td", f'<td colspan="{span}"', 1))
+
+
 def row(*cells: str, cls: str = "") -> Html:
-    """One row; a cell that begins with a digit or a sign is no different from any other: alignment is the style's."""
-    return tag("tr", *(cell if cell.startswith("<td") and isinstance(cell, Html) else tag("td", cell) for cell in cells), cls=cls)
+    """One row; what is no Cell yet becomes one."""
+    return tag("tr", *(one if isinstance(one, Cell) else cell(one) for one in cells), cls=cls)
 
 
 def bar(share: float, cls: str = "", mark: float | None = None) -> Html:

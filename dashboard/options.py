@@ -24,7 +24,7 @@ class Options:
 def read(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Options:
     """Options of the command line (this process's own by default); exits with a usage line when they are wrong."""
     parser = argparse.ArgumentParser(prog="dashboard", description="Burnline's pages for people.")
-    parser.add_argument("--database", default=environ.get(DATABASE_VARIABLE), help=f"database URL; or {DATABASE_VARIABLE}")
+    parser.add_argument("--database", default=environ.get(DATABASE_VARIABLE), help=f"its URL; or {DATABASE_VARIABLE}")
     parser.add_argument("--refresh", type=float, default=REFRESH, help="seconds between two readings of the database")
     given = parser.parse_args(sys.argv[1:] if arguments is None else list(arguments))
     if not given.database:

@@ -10,6 +10,7 @@ from core.durations import DAY, HOUR, MINUTE
 
 NOT_MEASURED = "not measured"
 _THIN = "\u202f"
+_TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def age(seconds: float) -> str:
@@ -47,8 +48,8 @@ def percent(share: float, digits: int = 2) -> str:
 
 
 def times(rate: float) -> str:
-    """A burn rate: `14.4×`."""
-    return f"{rate:.3g}×" if rate < 1000 else f"{rate:,.0f}×"
+    """A burn rate with a times sign behind it."""
+    return (f"{rate:.3g}" if rate < 1000 else f"{rate:,.0f}") + _TIMES
 
 
 def count(n: float) -> str:

@@ -1,4 +1,4 @@
-"""Pages for what is not there: a fleet that is down, an engine that is stuck, traffic that vanished, a blind collector."""
+"""Pages for what is not there: a fleet that is down, an engine that is stuck, lost traffic, a blind collector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.labels import make
 from core.measures import Group, group_key
 from slo_engine.conditions import Level
 from slo_engine.settings import AbsenceSettings
-from storage.fleet import TargetHealth
+from storage.fleet import OWN_JOB, TargetHealth
 
 FLEET_DOWN = "fleet down"
 ENGINE_STUCK = "engine stuck"
@@ -18,7 +18,7 @@ COLLECTOR_BLIND = "collector blind"
 GROUP_CAP = "group cap reached"
 
 _SURELY = 14.0
-"""Requests expected in the window before their absence means something: by chance none come once in e^14, a million times."""
+"""Requests expected in the window before their absence means something: by chance none come once in e^14 times."""
 
 
 class Sign(NamedTuple):
@@ -92,7 +92,7 @@ def traffic_sign(
         "page",
         level,
         0.0,
-        f"No request of {_name(group)} finished in the last {window:.0f} s; the hour before makes {expected:.0f} likely.",
+        f"No request of {_name(group)} finished in the last {window:.0f} s, where {expected:.0f} were to be expected.",
         {"expected_requests": round(expected, 1), "window_seconds": window},
         coverage,
     )
@@ -101,7 +101,7 @@ def traffic_sign(
 def _by_group(targets: Iterable[TargetHealth]) -> dict[Group, list[TargetHealth]]:
     groups: dict[Group, list[TargetHealth]] = {}
     for target in targets:
-        if target.layer != "hardware" and target.last_scrape_at is not None:
+        if target.job != OWN_JOB and target.layer != "hardware" and target.last_scrape_at is not None:
             for group in target.groups:
                 groups.setdefault(make(group), []).append(target)
     return groups
@@ -133,7 +133,7 @@ def _engine_stuck(group: Group, members: Sequence[TargetHealth], settings: Absen
         "page",
         level,
         0.0,
-        f"Work waits at {_name(group)} and {len(stuck)} of {len(members)} engines gave no token and finished no request "
+        f"Work waits at {_name(group)}, and {len(stuck)} of {len(members)} engines gave no token and finished nothing "
         f"for {settings.engine_stuck_for:.0f} s.",
         {"stuck": stuck, "targets": len(members)},
     )

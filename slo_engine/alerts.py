@@ -61,9 +61,7 @@ def burn_event(
     )
 
 
-def sign_event(
-    sign: Sign, transition: str, starts_at: float, reason: Reason, at: float, links: Links
-) -> AlertEvent:
+def sign_event(sign: Sign, transition: str, starts_at: float, reason: Reason, at: float, links: Links) -> AlertEvent:
     """A change of an absence alert."""
     labels = {
         "alertname": sign.alertname,

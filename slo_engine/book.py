@@ -1,7 +1,7 @@
 """The engine's memory: for each group of each SLO, the five columns by bucket at the three widths.
 
-A window is read from the widest buckets that fit inside it, with narrower ones at its edges for as long as they are kept:
-so a window ends exactly at a minute, and begins at the minute, five minutes or hour that its age still has.
+A window is read from the widest buckets that fit inside it, with narrower ones at its edges for as long as they are
+kept: so a window ends exactly at a minute, and begins at the minute, five minutes or hour that its age still has.
 """
 
 from __future__ import annotations
@@ -180,5 +180,3 @@ class Book:
                 cells = term.pick(atom)
                 if cells is not None:
                     yield _Route(index, formula.group_of(atom), term.column, *cells)
-
-

@@ -49,7 +49,7 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True)
 class Formula:
-    """A compiled SLI. `part_is_good`: bad = total − part, else bad = part. `unit`: ledger units in one reported unit."""
+    """A compiled SLI. `part_is_good`: bad = total − part, else bad = part. `unit`: ledger units in a reported one."""
 
     slo: Slo
     terms: tuple[Term, ...]

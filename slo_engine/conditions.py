@@ -93,7 +93,9 @@ def _while_above(alert: Alert, now: float, hold: float) -> Decision:
     began = alert.since if alert.state is State.PENDING else now
     if now - began >= hold:
         return Decision(
-            Alert(State.FIRING, now, starts_at=began), Reason.HELD_FOR_LONG_ENOUGH if hold else Reason.THRESHOLD_EXCEEDED, "firing"
+            Alert(State.FIRING, now, starts_at=began),
+            Reason.HELD_FOR_LONG_ENOUGH if hold else Reason.THRESHOLD_EXCEEDED,
+            "firing",
         )
     if alert.state is State.PENDING:
         return Decision(alert, Reason.WAITING, None)

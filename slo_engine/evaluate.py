@@ -18,8 +18,8 @@ from slo_engine.windows import BurnPolicy, BurnRow, policy_for
 _ONE_PERCENT = Fraction(1, 100)
 
 MIN_BAD_EVENTS = 5
-"""A page or ticket over events needs this many bad ones in its long window: at 99 % a single failure among six requests an
-hour already burns 14.4 times too fast, and one unlucky request must wake nobody."""
+"""A page or ticket over events needs this many bad ones in its long window: at 99 % a single failure among six requests
+an hour already burns 14.4 times too fast, and one unlucky request must wake nobody."""
 
 
 class Stand(NamedTuple):

@@ -20,16 +20,24 @@ class EngineMetrics:
             "burnline_engine_watermark_age_seconds", "Age of the newest committed counts.", registry=self.registry
         )
         self.leader = Gauge("burnline_engine_leader", "1 while this engine decides.", registry=self.registry)
-        self.slos = Gauge("burnline_engine_slos", "SLOs by state of their definition.", ["state"], registry=self.registry)
+        self.slos = Gauge(
+            "burnline_engine_slos", "SLOs by state of their definition.", ["state"], registry=self.registry
+        )
         self.groups = Gauge("burnline_engine_groups", "Groups of all SLOs.", registry=self.registry)
         self.alerts = Gauge("burnline_engine_alerts", "Alerts by state.", ["state"], registry=self.registry)
-        self.events = Counter("burnline_engine_alert_events", "Changes of alerts.", ["transition"], registry=self.registry)
+        self.events = Counter(
+            "burnline_engine_alert_events", "Changes of alerts.", ["transition"], registry=self.registry
+        )
         self.reload_failures = Counter(
             "burnline_engine_reload_failures",
             "Reloads of SLO files that were refused; the SLOs before go on.",
             registry=self.registry,
         )
         self.config_ok = Gauge(
-            "burnline_engine_last_reload_successful", "0 while the SLO files on disk are broken.", registry=self.registry
+            "burnline_engine_last_reload_successful",
+            "0 while the SLO files on disk are broken.",
+            registry=self.registry,
         )
-        self.failures = Counter("burnline_engine_tick_failures", "Ticks that failed.", ["reason"], registry=self.registry)
+        self.failures = Counter(
+            "burnline_engine_tick_failures", "Ticks that failed.", ["reason"], registry=self.registry
+        )

@@ -1,4 +1,4 @@
-"""One-minute slices: each complete minute of a rate is judged good or bad once, and enters the ledger as a count of slices."""
+"""One-minute slices: each complete minute of a rate is judged good or bad, and enters the ledger as a count."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _verdicts(
             tally = held.setdefault(group, [0, 0])
             tally[0] += n if _holds(definition.condition, atom.measure.bounds or (), cell) else 0
             tally[1] += n
-    judged = held if definition.condition else dict.fromkeys(counts, [1, 1])
+    judged = held if definition.condition else {group: [1, 1] for group in counts}
     return {
         group: compare(counts.get(group, 0) / MINUTES.width, definition.op, definition.value)
         for group, (while_, all_) in judged.items()

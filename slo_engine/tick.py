@@ -128,7 +128,9 @@ class Engine:
         for slo in self._slos:
             if slo.unsupported:
                 continue
-            digest = hashlib.sha256(repr((slo.objective_exact, slo.window_seconds, slo.indicator)).encode()).hexdigest()[:16]
+            digest = hashlib.sha256(
+                repr((slo.objective_exact, slo.window_seconds, slo.indicator)).encode()
+            ).hexdigest()[:16]
             if slo.name not in newest or newest[slo.name].digest != digest:
                 budget = budget_of(compile_slo(slo, {}))
                 fresh.append(StoredRevision(slo.name, now, digest, str(1 - budget), slo.window_seconds))
@@ -144,11 +146,16 @@ class Engine:
     def _load(self) -> None:
         """Fill a new book from the roll-ups."""
         buckets = [
-            entry for width, seconds in self._keep.items() for entry in rollups.read(self._db, width, self._clock.now() - seconds)
+            entry
+            for width, seconds in self._keep.items()
+            for entry in rollups.read(self._db, width, self._clock.now() - seconds)
         ]
         self._learn(cells for _, cells in buckets)
         self._layers = layers_present(self._atoms.values())
-        self._book = Book([compile_slo(slo, self._layers) for slo in self._slos if not slo.unsupported] + [_traffic(self._layers)], self._keep)
+        self._book = Book(
+            [compile_slo(slo, self._layers) for slo in self._slos if not slo.unsupported] + [_traffic(self._layers)],
+            self._keep,
+        )
         for key, cells in buckets:
             self._book.apply(key, cells, self._atoms)
 
@@ -178,9 +185,13 @@ class Engine:
         self._metrics.watermark_age.set(now - (known.watermark or self._started_at))
 
     def _roll_up(self) -> Changes:
-        with self._db.write() as connection:
-            leases.verify(connection, LEASE, self._epoch)
-            return rollups.roll_up(connection)
+        with self._db.read() as connection:
+            changes = rollups.compute(connection)
+        if changes.rows:
+            with self._db.write() as connection:
+                leases.verify(connection, LEASE, self._epoch)
+                rollups.store(connection, changes)
+        return changes
 
     def _fleet(self) -> Fleet:
         with self._db.read() as connection:
@@ -210,7 +221,9 @@ class Engine:
         self._slices_mark = rows.open_source(self._db, "engine", SLICES, self._clock.now())
 
     def _judge_slices(self, changes: Changes, watermark: float | None) -> bool:
-        definitions = [slo.indicator for slo in self._slos if isinstance(slo.indicator, RateSlices) and not slo.unsupported]
+        definitions = [
+            slo.indicator for slo in self._slos if isinstance(slo.indicator, RateSlices) and not slo.unsupported
+        ]
         if not definitions or watermark is None:
             return False
         self._unjudged |= {key: cells for key, cells in changes.buckets.items() if key.width == MINUTES.width}
@@ -236,12 +249,15 @@ class Engine:
         outcome.minute, outcome.status = end, []
         for formula, accounts in zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True):
             if missing := signals_of(formula.slo) - known.signals:
-                self._say_unmeasured(formula.slo, f"not measured: no target reports {', '.join(sorted(missing))}", outcome)
+                self._say_unmeasured(
+                    formula.slo, f"not measured: no target reports {', '.join(sorted(missing))}", outcome
+                )
                 continue
             policy = policy_of(formula)
             revisions = revisions_of(formula, self._revisions)
             readings = [
-                read_group(formula, group, account, end, policy, revisions) for group, account in sorted(accounts.items())
+                read_group(formula, group, account, end, policy, revisions)
+                for group, account in sorted(accounts.items())
             ]
             for reading in readings:
                 stands = {severity: stand(reading, policy, severity) for severity in severities(formula.slo)}
@@ -273,7 +289,15 @@ class Engine:
                 starts_at = decision.alert.starts_at or before.starts_at or before.since or end
                 outcome.events.append(
                     alerts.burn_event(
-                        reading, stand_, severity, decision.transition, starts_at, decision.reason, end, siblings, self._links
+                        reading,
+                        stand_,
+                        severity,
+                        decision.transition,
+                        starts_at,
+                        decision.reason,
+                        end,
+                        siblings,
+                        self._links,
                     )
                 )
             self._move(key, before, decision, outcome)
@@ -307,7 +331,9 @@ class Engine:
             recent = account.window(end - window, end)
             before = account.window(end - 3600, end)
             signs.append(
-                absence.traffic_sign(group, before.total - recent.total, recent.total, recent.coverage, self._settings.absence)
+                absence.traffic_sign(
+                    group, before.total - recent.total, recent.total, recent.coverage, self._settings.absence
+                )
             )
         return signs
 
@@ -325,7 +351,11 @@ class Engine:
     def _retire_signs(self, judged: set[Key], known: Fleet, now: float, outcome: _Outcome) -> None:
         """Absence alerts of groups that have no targets any more."""
         for key, stored in list(self._alerts.items()):
-            if key in judged or stored.state == State.OK.value or key[0] not in (absence.FLEET_DOWN, absence.ENGINE_STUCK):
+            if (
+                key in judged
+                or stored.state == State.OK.value
+                or key[0] not in (absence.FLEET_DOWN, absence.ENGINE_STUCK)
+            ):
                 continue
             group = group_from_key(key[1])
             gone = _left_since(group, known)
@@ -374,7 +404,9 @@ class Engine:
 
     def _count_alerts(self) -> None:
         for state in State:
-            self._metrics.alerts.labels(state.value).set(sum(1 for a in self._alerts.values() if a.state == state.value))
+            self._metrics.alerts.labels(state.value).set(
+                sum(1 for a in self._alerts.values() if a.state == state.value)
+            )
         self._metrics.groups.set(sum(len(accounts) for accounts in self._book.accounts[:-1]))
 
     def clean(self) -> None:

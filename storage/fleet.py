@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from storage.database import Database
 from storage.ledger.rows import upsert
 from storage.tables import collector_shard, target_health
+
+OWN_JOB = "burnline"
+"""The job under which Burnline's own parts are scraped: they are no part of the fleet."""
 
 
 @dataclass
@@ -53,6 +56,15 @@ def targets(database: Database, *, with_left: bool = False) -> list[TargetHealth
         statement = statement.where(target_health.c.left_at.is_(None))
     with database.read() as connection:
         return [TargetHealth(**row._mapping) for row in connection.execute(statement)]
+
+
+def leave_missing(connection: Connection, shard: str, known: Collection[str], now: float) -> None:
+    """Targets that an earlier process of this shard had and discovery has no more have left."""
+    stored = connection.execute(
+        select(target_health.c.url).where(target_health.c.shard == shard, target_health.c.left_at.is_(None))
+    ).scalars()
+    for url in set(stored).difference(known):
+        connection.execute(update(target_health).where(target_health.c.url == url).values(left_at=now))
 
 
 def forget_targets(connection: Connection, shard: str, before: float) -> None:

@@ -11,7 +11,7 @@ from storage.tables import lease
 
 
 def acquire(database: Database, name: str, holder: str, now: float, ttl: float) -> int | None:
-    """Take or renew a lease for `ttl` seconds: its epoch, or None while another holds it. A new holder has a new epoch."""
+    """Take or renew a lease for `ttl` seconds: its epoch, new for a new holder; None while another holds it."""
     with database.write() as connection:
         row = connection.execute(select(lease).where(lease.c.name == name).with_for_update()).one_or_none()
         if row is None:

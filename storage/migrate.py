@@ -62,5 +62,6 @@ def require_current(database: Database) -> None:
     found = current(database)
     if found != head(database):
         raise StorageError(
-            f"the database is at revision {found or 'none'}, this version needs {head(database)}: run `burnline db upgrade`"
+            f"the database is at revision {found or 'none'}, this version needs {head(database)}: "
+            "run `burnline db upgrade`"
         )

@@ -38,7 +38,7 @@ class Silence:
         return matches_all(self.matchers, labels)
 
 
-def add(  # noqa: PLR0917 - the columns of a silence, in the order in which people say them
+def add(
     db: Database,
     matchers: Sequence[Matcher],
     starts_at: float,

@@ -119,7 +119,9 @@ def add_evaluation(connection: Connection, minute: int, now: float) -> None:
 def evaluations(database: Database) -> list[int]:
     """Every evaluated minute, oldest first."""
     with database.read() as connection:
-        return [int(row.minute) for row in connection.execute(select(evaluation.c.minute).order_by(evaluation.c.minute))]
+        return [
+            int(row.minute) for row in connection.execute(select(evaluation.c.minute).order_by(evaluation.c.minute))
+        ]
 
 
 def forget_evaluations(connection: Connection, before: float) -> None:

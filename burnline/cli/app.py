@@ -1,12 +1,10 @@
 """The command tree, and how errors leave it.
 
-Exit codes: 0 done; 1 the answer is no (a broken SLO file, a rejected page); 2 wrong use or configuration; 3 a part that a
-later version brings.
+Exit codes: 0 done; 1 the answer is no (a broken SLO file, a rejected page); 2 wrong use or configuration; 3 a part that
+a later version brings.
 """
 
 from __future__ import annotations
-
-import sys
 
 import typer
 

@@ -8,13 +8,13 @@ import typer
 
 from burnline.cli.common import ConfigOption, settings_of
 
-app = typer.Typer(help="The database schema: forward, back, and where it stands.", rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(
+    help="The database schema: forward, back, and where it stands.", rich_markup_mode=None, no_args_is_help=True
+)
 
 
 @app.command()
-def upgrade(
-    config: ConfigOption = None, revision: Annotated[str, typer.Argument(help="Where to go")] = "head"
-) -> None:
+def upgrade(config: ConfigOption = None, revision: Annotated[str, typer.Argument(help="Where to go")] = "head") -> None:
     """Bring the schema forward. Example: burnline db upgrade"""
     from storage import migrate
     from storage.database import Database
@@ -25,7 +25,9 @@ def upgrade(
 
 
 @app.command()
-def downgrade(revision: Annotated[str, typer.Argument(help="A revision, -1, or base")], config: ConfigOption = None) -> None:
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="A revision, -1, or base")], config: ConfigOption = None
+) -> None:
     """Take the schema back. Example: burnline db downgrade -- -1"""
     from storage import migrate
     from storage.database import Database

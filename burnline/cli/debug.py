@@ -75,7 +75,12 @@ def list_engines(json: JsonOption = False) -> None:
     from collector.profiles import profiles
 
     if json:
-        print_json([{"engine": p.engine, "layer": p.layer, "signals": sorted(p.signals), "cannot": p.cannot} for p in profiles()])
+        print_json(
+            [
+                {"engine": p.engine, "layer": p.layer, "signals": sorted(p.signals), "cannot": p.cannot}
+                for p in profiles()
+            ]
+        )
         return
     for profile in profiles():
         typer.echo(f"{profile.engine} ({profile.layer}): {', '.join(sorted(profile.signals))}")

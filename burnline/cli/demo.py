@@ -14,10 +14,15 @@ def register(app: typer.Typer) -> None:
 
 
 def demo_fleet(
-    scenario: Annotated[str, typer.Option(help="What happens: healthy, canary-regression, error-burst, slow-burn, replica-crash, fleet-down, engine-hang, gpu-oom, unsafe-outputs, cost-surge, traffic-drop")] = "canary-regression",
+    scenario: Annotated[
+        str,
+        typer.Option(help="What happens; an unknown name lists them all"),
+    ] = "canary-regression",
     seed: Annotated[int, typer.Option(help="The same seed gives the same load")] = 1,
     speed: Annotated[float, typer.Option(help="Simulated seconds in a second")] = 1.0,
-    directory: Annotated[Path, typer.Option(help="Where targets.json, the journal and what the receiver got are written")] = Path("var/demo"),
+    directory: Annotated[
+        Path, typer.Option(help="Where targets.json, the journal and what the receiver got are written")
+    ] = Path("var/demo"),
     base_port: Annotated[int, typer.Option(help="First of the ports in a row; 0 takes free ones")] = 0,
     rate: Annotated[float, typer.Option(help="Requests a simulated second")] = 20.0,
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds [default: never]")] = None,

@@ -41,4 +41,6 @@ def ack(
     """Acknowledge an incident: repeats stop until something new happens. Example: burnline incident ack 7"""
     from storage import incidents
 
-    incidents.acknowledge(open_database(settings_of(config)), incident_id, by or getpass.getuser(), comment, time.time())
+    incidents.acknowledge(
+        open_database(settings_of(config)), incident_id, by or getpass.getuser(), comment, time.time()
+    )

@@ -17,7 +17,10 @@ app = typer.Typer(help="The ledger of counts.", rich_markup_mode=None, no_args_i
 def replay(
     openmetrics: Annotated[Path, typer.Option("--openmetrics", help="OpenMetrics text with timestamps")],
     slo: Annotated[list[Path], typer.Option("--slo", help="SLO file or folder; may be given again")],
-    at: Annotated[str | None, typer.Option("--at", help="Evaluate at this time (RFC 3339 or Unix seconds) [default: the last sample]")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Evaluate at this time (RFC 3339 or Unix seconds) [default: the last sample]"),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Feed a history through the collector's own path, on a clock of its own, and print `slo status`.

@@ -63,13 +63,9 @@ def alerter(config: ConfigOption = None) -> None:
 
 def dashboard(config: ConfigOption = None) -> None:
     """Run the dashboard alone."""
-    import os
-
     from burnline import run
 
-    settings = settings_of(config)
-    argv, environment = run.dashboard_command(settings)
-    os.execvpe(argv[0], argv, {**os.environ, **environment})  # noqa: S606 - the part becomes the process
+    run.dashboard(settings_of(config))
 
 
 def api(config: ConfigOption = None) -> None:

@@ -21,7 +21,10 @@ def add(
     by: Annotated[str | None, typer.Option(help="Who [default: you]")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Silence alerts that match. Example: burnline silence add slo=ttft version=v2 --for 1h --comment "rolling back" """
+    """Silence alerts that match.
+
+    Example: burnline silence add slo=ttft version=v2 --for 1h --comment "rolling back"
+    """
     from core.durations import parse_prometheus
     from core.matchers import parse_matchers
     from storage import silences
@@ -47,7 +50,10 @@ def list_silences(
     if json:
         print_json([views.silence(one, time.time()) for one in found])
         return
-    table([[s.id, ", ".join(map(str, s.matchers)), s.created_by, s.comment] for s in found], ["ID", "MATCHERS", "BY", "WHY"])
+    table(
+        [[s.id, ", ".join(map(str, s.matchers)), s.created_by, s.comment] for s in found],
+        ["ID", "MATCHERS", "BY", "WHY"],
+    )
 
 
 @app.command()

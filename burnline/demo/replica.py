@@ -51,7 +51,7 @@ class _Pending(NamedTuple):
     body_bytes: int
 
 
-class Refusal(Exception):  # noqa: N818 -- a bad request is answered, not raised any further
+class Refusal(Exception):
     """A request that the API refuses with 400; the text says why."""
 
 

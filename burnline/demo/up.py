@@ -28,7 +28,9 @@ def demo_settings(directory: Path, scenario: str, seed: int, speed: float) -> De
     """The demo fleet of a folder; its ports are the same at every start where they are free."""
     wanted = DemoSettings(scenario=scenario, seed=seed, speed=speed, directory=directory, base_port=BASE_PORT)
     ports = range(BASE_PORT, BASE_PORT + len(topology(wanted).replicas) + 2)
-    return wanted if all(is_free(wanted.host, port) for port in ports) else with_free_ports(replace(wanted, base_port=0))
+    return (
+        wanted if all(is_free(wanted.host, port) for port in ports) else with_free_ports(replace(wanted, base_port=0))
+    )
 
 
 def write_config(settings: DemoSettings, storage: Path) -> Path:
@@ -73,7 +75,9 @@ def fill_history(settings: Settings, demo: DemoSettings, days: int = 30) -> int:
     if mark.exists():
         return 0
     now = time.time()
-    past = track(pages(demo, now, days), f"filling {days} days of history", total=page_count(demo, days), transient=True)
+    past = track(
+        pages(demo, now, days), f"filling {days} days of history", total=page_count(demo, days), transient=True
+    )
     parsed = replay_history(settings, past, now)
     mark.write_text(str(parsed))
     return parsed

@@ -10,7 +10,7 @@ import streamlit as st
 from core.durations import parse_prometheus
 from dashboard import words
 from dashboard.filters import Filters
-from dashboard.markup import Html, bar, row, table, tag
+from dashboard.markup import Cell, Html, bar, cell, row, table, tag
 from dashboard.sections.signs import heading, nothing, sign
 from dashboard.snapshot import Snapshot
 
@@ -29,7 +29,8 @@ def show(taken: Snapshot, filters: Filters) -> None:
         st.html(nothing(_why_empty(taken)))
         return
     windows = _windows(rows[:MOST])
-    heads = ["State", "SLO", "Objective", "Measured", "Budget left", *(f"Burn {window}" for window in windows), "Coverage"]
+    burns = [f"Burn {window}" for window in windows]
+    heads = ["State", "SLO", "Objective", "Measured", "Budget left", *burns, "Coverage"]
     st.html(table(heads, (_row(one, windows) for one in rows[:MOST]), cls="bl-budgets"))
     if len(rows) > MOST:
         st.html(nothing(f"{len(rows) - MOST} more: narrow the page with filters to see them."))
@@ -62,45 +63,46 @@ def _windows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _row(one: Mapping[str, Any], windows: Sequence[str]) -> Html:
     state = str(one["state"]).replace("_", " ")
-    name = tag("td", tag("strong", one["slo"]), tag("small", words.group(one["group"])))
+    name = cell(tag("strong", one["slo"]), tag("small", words.group(one["group"])))
     goal = "no ratio" if one["objective"] is None else words.percent(one["objective"], 1)
-    head = [tag("td", sign(state)), name, tag("td", goal, tag("small", f"over {one['window']}"))]
+    head = [cell(sign(state)), name, cell(goal, tag("small", f"over {one['window']}"))]
     if one["total"] is None:
         text = f"{words.NOT_MEASURED}: {one['reason'] or 'no events'}"
         width = len(windows) + 2
-        return row(*head, Html(f'<td colspan="{width}" class="bl-unknown">{tag("span", text)}</td>'), _coverage(one))
-    return row(*head, _measured(one), _budget(one), *(_burn(one, window) for window in windows), _coverage(one), cls=f"bl-is-{one['state']}")
+        return row(*head, cell(text, cls="bl-unknown", span=width), _coverage(one))
+    burns = [_burn(one, window) for window in windows]
+    return row(*head, _measured(one), _budget(one), *burns, _coverage(one))
 
 
-def _measured(one: Mapping[str, Any]) -> Html:
+def _measured(one: Mapping[str, Any]) -> Cell:
     if one["sli"] is None:
-        return tag("td", words.NOT_MEASURED, cls="bl-unknown")
+        return cell(words.NOT_MEASURED, cls="bl-unknown")
     value = words.percent(one["sli"]) if one["objective"] is not None else f"{one['sli']:.3g}"
-    return tag("td", value, tag("small", f"of {words.count(one['total'])}"))
+    return cell(value, tag("small", f"of {words.count(one['total'])}"))
 
 
-def _budget(one: Mapping[str, Any]) -> Html:
+def _budget(one: Mapping[str, Any]) -> Cell:
     left = one["budget_remaining"]
     if left is None:
-        return tag("td", words.NOT_MEASURED, cls="bl-unknown")
+        return cell(words.NOT_MEASURED, cls="bl-unknown")
     cls = "bl-bad" if left <= 0 else "bl-warn" if left < 0.25 else "bl-good"
     text = words.percent(left, 0) if left > 0 else f"spent, {words.percent(-left, 0)} over"
-    return tag("td", bar(left, cls), tag("small", text))
+    return cell(bar(left, cls), tag("small", text))
 
 
-def _burn(one: Mapping[str, Any], window: str) -> Html:
+def _burn(one: Mapping[str, Any], window: str) -> Cell:
     if window not in one["burn_rates"]:
-        return tag("td", "not in policy", cls="bl-unknown")
+        return cell("not in policy", cls="bl-unknown")
     rate = one["burn_rates"][window]
     if rate is None:
-        return tag("td", words.NOT_MEASURED, cls="bl-unknown")
-    return tag("td", words.times(rate), cls="bl-number bl-over" if rate > 1 else "bl-number")
+        return cell(words.NOT_MEASURED, cls="bl-unknown")
+    return cell(words.times(rate), cls="bl-number bl-over" if rate > 1 else "bl-number")
 
 
-def _coverage(one: Mapping[str, Any]) -> Html:
+def _coverage(one: Mapping[str, Any]) -> Cell:
     coverage = one["coverage"]
     if coverage is None:
-        return tag("td", words.NOT_MEASURED, cls="bl-unknown", title=one["reason"] or "")
+        return cell(words.NOT_MEASURED, cls="bl-unknown", title=one["reason"] or "")
     cls = "bl-info" if coverage >= _SEEN else "bl-warn"
     note = "" if coverage >= _SEEN else " blind" if coverage < 0.5 else " partial"
-    return tag("td", bar(coverage, cls), tag("small", words.percent(coverage, 0) + note))
+    return cell(bar(coverage, cls), tag("small", words.percent(coverage, 0) + note))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import words
-from dashboard.markup import Html, row, table, tag
+from dashboard.markup import Html, cell, row, table, tag
 from dashboard.sections.signs import heading, nothing, sign
 from dashboard.snapshot import Snapshot
 from storage.outbox import Health
@@ -22,23 +22,19 @@ def show(taken: Snapshot) -> None:
         st.html(nothing("Every notification has arrived."))
     if taken.silences:
         st.html(heading("Silences", f"{len(taken.silences)} hold or will"))
-        heads = ("State", "Matches", "Ends", "By", "Comment")
-        st.html(table(heads, (_silence(one, taken.now) for one in taken.silences)))
+        st.html(
+            table(("State", "Matches", "Ends", "By", "Comment"), (_silence(one, taken.now) for one in taken.silences))
+        )
 
 
 def _delivery(one: Health, now: float) -> Html:
     state = "retrying" if one.depth and one.last_error else "failed" if one.failed else "waiting"
     waits = "none waits" if one.oldest_open is None else words.age(now - one.oldest_open)
-    return row(sign_cell(state), one.receiver, str(one.depth), waits, str(one.failed), one.last_error or "none")
+    return row(sign(state), one.receiver, str(one.depth), waits, str(one.failed), one.last_error or "none")
 
 
 def _silence(one: Silence, now: float) -> Html:
     state = "active" if one.is_active(now) else "not begun"
     matchers = ", ".join(str(matcher) for matcher in one.matchers)
     ends = f"in {words.age(one.ends_at - now)} ({words.clock(one.ends_at, now)})"
-    return row(sign_cell(state), tag("td", tag("code", matchers)), ends, one.created_by, one.comment or "none")
-
-
-def sign_cell(state: str) -> Html:
-    """A cell with a state."""
-    return tag("td", sign(state))
+    return row(sign(state), cell(tag("code", matchers)), ends, one.created_by, one.comment or "none")

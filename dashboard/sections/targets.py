@@ -8,12 +8,13 @@ import streamlit as st
 
 from dashboard import words
 from dashboard.filters import Filters
-from dashboard.markup import Html, row, table, tag
+from dashboard.markup import Html, cell, row, table, tag
 from dashboard.sections.signs import heading, nothing, sign
 from dashboard.snapshot import Snapshot
 from storage.fleet import TargetHealth
 
 MOST = 40
+_HEADS = ("State", "Target", "Serves", "Last scrape", "What is wrong")
 _EXCLUDING = "sawtooth"
 _ORDER = ("down", "excluded", "never scraped", "up")
 _MEANINGS = {
@@ -59,8 +60,9 @@ def _tally(targets: Sequence[TargetHealth]) -> str:
 def _table(targets: Sequence[TargetHealth], now: float) -> Html:
     rows = [_row(target, now) for target in targets[:MOST]]
     if len(targets) > MOST:
-        rows.append(Html(f'<tr><td colspan="5">{len(targets) - MOST} more: narrow the page with filters to see them.</td></tr>'))
-    return table(("State", "Target", "Serves", "Last scrape", "What is wrong"), rows, cls="bl-targets")
+        text = f"{len(targets) - MOST} more: narrow the page with filters to see them."
+        rows.append(row(cell(text, span=len(_HEADS))))
+    return table(_HEADS, rows, cls="bl-targets")
 
 
 def _row(target: TargetHealth, now: float) -> Html:
@@ -68,11 +70,11 @@ def _row(target: TargetHealth, now: float) -> Html:
     serves = "; ".join(words.group(group) for group in target.groups) or "not known yet"
     scraped = "never" if target.last_scrape_at is None else f"{words.age(now - target.last_scrape_at)} ago"
     return row(
-        tag("td", sign(state_of(target))),
-        tag("td", tag("code", words.place(target.url)), tag("small", engine)),
+        cell(sign(state_of(target))),
+        cell(tag("code", words.place(target.url)), tag("small", engine)),
         serves,
         scraped,
-        tag("td", *_faults(target)),
+        cell(*_faults(target)),
     )
 
 

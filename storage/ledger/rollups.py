@@ -1,12 +1,12 @@
 """Roll-ups: the ledger without `source`, at the three widths; written by the engine's leader alone.
 
-`direct` is the sum of the rows that sources wrote at this width, `fine` that of the narrower roll-ups inside the bucket.
+`direct` is the sum of the rows that sources wrote at this width, `fine` that of the narrower roll-ups in the bucket.
 Keeping them apart lets a late row change an old bucket after its narrower buckets have been deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, select, update
@@ -23,74 +23,85 @@ _CHUNK = 500
 
 
 class Changes(NamedTuple):
-    """The buckets that changed, with their new content, and how far the ledger's clock was read."""
+    """The buckets that changed, with their new content, how far the ledger's clock was read, and the rows to store."""
 
     rev: int
     buckets: dict[RowKey, Cells]
+    rows: list[dict[str, Any]]
 
 
-def roll_up(connection: Connection) -> Changes:
-    """Bring the roll-ups up to the ledger's clock; returns every bucket whose content was made anew."""
+def compute(connection: Connection) -> Changes:
+    """Every bucket whose content is not that of the ledger's rows any more, made anew; writes nothing.
+
+    The leader alone writes roll-ups, so what is read here still holds when `store` writes it.
+    """
     since = int(connection.execute(select(rollup_state.c.rev)).scalar() or 0)
     changed = connection.execute(
         select(ledger_row.c.width, ledger_row.c.bucket, ledger_row.c.rev).where(ledger_row.c.rev > since)
     ).all()
     if not changed:
-        return Changes(since, {})
-    rev = max(row.rev for row in changed)
+        return Changes(since, {}, [])
+    changes = Changes(max(row.rev for row in changed), {}, [])
     dirty = {RowKey(row.width, row.bucket) for row in changed}
-    result: dict[RowKey, Cells] = {}
     finer: int | None = None
     for tier in TIERS:
         direct = {key.bucket for key in dirty if key.width == tier.width}
-        fine = {key.bucket // tier.width * tier.width for key in result if key.width == finer}
-        result.update(_roll_tier(connection, tier.width, finer, direct, fine))
+        fine = {key.bucket // tier.width * tier.width for key in changes.buckets if key.width == finer}
+        _compute_tier(connection, tier.width, finer, direct, fine, changes)
         finer = tier.width
-    _set_rev(connection, rev)
-    return Changes(rev, result)
+    return changes
 
 
-def _roll_tier(
-    connection: Connection, width: int, finer: int | None, direct: set[int], fine: set[int]
-) -> dict[RowKey, Cells]:
+def store(connection: Connection, changes: Changes) -> None:
+    """Write what `compute` found."""
+    if changes.rows:
+        upsert(connection, rollup, changes.rows, ("width", "bucket"))
+        _set_rev(connection, changes.rev)
+
+
+def _compute_tier(
+    connection: Connection, width: int, finer: int | None, direct: set[int], fine: set[int], into: Changes
+) -> None:
     buckets = sorted(direct | fine)
     old = {row.bucket: row for row in _in_chunks(connection, rollup, width, buckets)}
-    directs = _sums(connection, ledger_row, width, sorted(direct), 0)
-    fines = _sums(connection, rollup, finer, sorted(fine), width) if finer else {}
-    values = []
-    result: dict[RowKey, Cells] = {}
+    directs = _sums(connection, ledger_row, width, sorted(direct), 0, {})
+    fines = _sums(connection, rollup, finer, sorted(fine), width, into.buckets) if finer else {}
     for bucket in buckets:
         before = old.get(bucket)
         direct_part = directs.get(bucket, {}) if bucket in direct else _part(before, "direct")
         fine_part = fines.get(bucket, {}) if bucket in fine else _part(before, "fine")
-        result[RowKey(width, bucket)] = cells_codec.total((direct_part, fine_part))
-        values.append(
-            {
-                "width": width,
-                "bucket": bucket,
-                "direct": cells_codec.encode(direct_part),
-                "fine": cells_codec.encode(fine_part),
-            }
-        )
-    if values:
-        upsert(connection, rollup, values, ("width", "bucket"))
-    return result
+        into.buckets[RowKey(width, bucket)] = cells_codec.total((direct_part, fine_part))
+        blobs = {"direct": cells_codec.encode(direct_part), "fine": cells_codec.encode(fine_part)}
+        into.rows.append({"width": width, "bucket": bucket, **blobs})
 
 
 def _part(row: Any, name: str) -> Cells:
     return cells_codec.decode(getattr(row, name)) if row is not None else {}
 
 
-def _sums(connection: Connection, table: Table, width: int, buckets: list[int], within: int) -> dict[int, Cells]:
-    """Sum the rows of `width` by bucket, or by the bucket of width `within` that holds them."""
+def _sums(
+    connection: Connection,
+    table: Table,
+    width: int,
+    buckets: list[int],
+    within: int,
+    fresher: Mapping[RowKey, Cells],
+) -> dict[int, Cells]:
+    """Sum the rows of `width` by bucket, or by the bucket of width `within` that holds them.
+
+    `fresher`: contents that replace what the table still says.
+    """
     wanted = buckets if not within else [b + step for b in buckets for step in range(0, within, width)]
-    result: dict[int, Cells] = {}
-    for row in _in_chunks(connection, table, width, wanted):
-        into = result.setdefault(row.bucket // within * within if within else row.bucket, {})
+    known = {bucket: cells for bucket in wanted if (cells := fresher.get(RowKey(width, bucket))) is not None}
+    for row in _in_chunks(connection, table, width, [bucket for bucket in wanted if bucket not in known]):
         blobs = (row.cells,) if table is ledger_row else (row.direct, row.fine)
-        for blob in blobs:
-            for key, n in cells_codec.decode(blob).items():
-                into[key] = into.get(key, 0) + n
+        parts = [cells_codec.decode(blob) for blob in blobs]
+        known[row.bucket] = cells_codec.total([known.get(row.bucket, {}), *parts])
+    result: dict[int, Cells] = {}
+    for bucket, cells in known.items():
+        into = result.setdefault(bucket // within * within if within else bucket, {})
+        for key, n in cells.items():
+            into[key] = into.get(key, 0) + n
     return result
 
 

@@ -7,10 +7,10 @@ its rows are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, tuple_, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from core.errors import StorageError
 from storage.database import Database
@@ -18,6 +18,9 @@ from storage.ledger import cells as cells_codec
 from storage.ledger.cells import Cells
 from storage.ledger.dictionary import Atom, Dictionary
 from storage.tables import ledger_clock, ledger_row, rollup_state, source
+
+_CHUNK = 500
+"""Buckets asked for in one statement: a target that comes back after a month asks for thousands."""
 
 AtomCells = dict[tuple[Atom, int], int]
 """(atom, cell) → count."""
@@ -62,13 +65,11 @@ def load_rows(
     database: Database, dictionary: Dictionary, source_id: int, keys: Iterable[RowKey]
 ) -> dict[RowKey, AtomCells]:
     """The content of some rows of a source; absent rows are left out."""
-    wanted = list(keys)
+    wanted: dict[int, list[int]] = {}
+    for key in keys:
+        wanted.setdefault(key.width, []).append(key.bucket)
     with database.read() as connection:
-        found = connection.execute(
-            select(ledger_row).where(
-                ledger_row.c.source_id == source_id, tuple_(ledger_row.c.width, ledger_row.c.bucket).in_(wanted)
-            )
-        ).all()
+        found = [row for width, buckets in wanted.items() for row in _in_chunks(connection, source_id, width, buckets)]
     result: dict[RowKey, AtomCells] = {}
     for row in found:
         content = cells_codec.decode(row.cells)
@@ -76,6 +77,14 @@ def load_rows(
             (dictionary.atom(database, id_), cell): n for (id_, cell), n in content.items()
         }
     return result
+
+
+def _in_chunks(connection: Connection, source_id: int, width: int, buckets: list[int]) -> Iterator[Any]:
+    for at in range(0, len(buckets), _CHUNK):
+        here = ledger_row.c.source_id == source_id, ledger_row.c.width == width
+        yield from connection.execute(
+            select(ledger_row).where(*here, ledger_row.c.bucket.in_(buckets[at : at + _CHUNK]))
+        )
 
 
 def commit(

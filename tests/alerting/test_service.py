@@ -151,7 +151,7 @@ def test_the_evidence_names_dead_targets_suspects_and_earlier_incidents(world: A
     world.event("resolved", "eu")
     world.run_until(1000)
     common = {
-        "shard": "s", "job": "j", "labels": {}, "interval": 15.0, "conditions": [], "watched_since": 0.0,
+        "shard": "s", "job": "j", "labels": {}, "interval": 15.0, "conditions": [], "signals": [], "watched_since": 0.0,
     }  # fmt: skip
     targets = [
         {"url": "http://u:p@eu-1:8000/metrics", "groups": [{"model": "m1", "region": "eu"}], "up": False,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from core.measures import Measure
 from storage.database import Database
@@ -20,6 +21,12 @@ MARGIN = 3600
 ATOMS = [Atom(Measure("requests"), (("model", m),)) for m in "ab"] + [Atom(Measure("ttft", bounds=(0.1, 1.0)), ())]
 
 
+def _roll_up(connection: Connection) -> rollups.Changes:
+    changes = rollups.compute(connection)
+    rollups.store(connection, changes)
+    return changes
+
+
 @dataclass
 class Model:
     """The truth: every row that was ever written, and from when on each width may still be written."""
@@ -31,7 +38,7 @@ class Model:
     pruned: dict[int, int] = field(default_factory=lambda: dict.fromkeys(WIDTHS, 0))
 
     def row(self, source: int, width: int, time: int, content: AtomCells) -> None:
-        width = next(w for w in WIDTHS if w >= width and time >= self.pruned[w] + (MARGIN if self.pruned[w] else 0))
+        width = next(w for w in WIDTHS if w >= width and (not self.pruned[w] or time >= self.pruned[w] + MARGIN))
         key = RowKey(width, time // width * width)
         mark = self.marks.get(source) or rows.open_source(self.database, "target", str(source), 0.0)
         won, lost = rows.commit(self.database, self.dictionary, [SourceFlush(mark, b"", {key: content})], 0.0)
@@ -41,13 +48,14 @@ class Model:
 
     def roll_up(self) -> None:
         with self.database.write() as connection:
-            rollups.roll_up(connection)
+            _roll_up(connection)
 
     def prune(self, width: int, before: int) -> None:
-        self.pruned[width] = max(self.pruned[width], before)
+        for finer in WIDTHS[: WIDTHS.index(width) + 1]:
+            self.pruned[finer] = max(self.pruned[finer], before)
         rows.prune(self.database, width, before)
         with self.database.write() as connection:
-            rollups.roll_up(connection)
+            _roll_up(connection)
             rollups.prune(connection, width, before)
 
     def expected(self, width: int) -> dict[int, Counter[tuple[Atom, int]]]:
@@ -133,7 +141,7 @@ def test_roll_up_reports_each_changed_bucket_once_and_then_none(database: Databa
     model = Model(database)
     model.row(0, 60, 120, {(ATOMS[0], 0): 5})
     with database.write() as connection:
-        changes = rollups.roll_up(connection)
-        again = rollups.roll_up(connection)
+        changes = _roll_up(connection)
+        again = _roll_up(connection)
     assert set(changes.buckets) == {RowKey(60, 120), RowKey(300, 0), RowKey(3600, 0)}
-    assert again == (changes.rev, {})
+    assert again == (changes.rev, {}, [])

@@ -1,0 +1,49 @@
+# Everything a fresh machine needs: Python 3.11 with its venv module, and make.
+# `make up` runs Burnline with its demo fleet; `make test` passes the tests; both prepare .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV_VERSION := 0.13.9
+WORKERS ?= 2
+
+.PHONY: help setup up test lint soak lock clean
+
+help:
+	@echo "make up      run Burnline with a demo fleet until Ctrl-C (sets up first)"
+	@echo "make test    lint, type-check and test (sets up first)"
+	@echo "make setup   only prepare $(VENV)"
+	@echo "make soak    the ten-minute run: ledger against journal"
+	@echo "make lock    write requirements.lock anew from pyproject.toml"
+
+setup: $(READY)
+
+$(READY): pyproject.toml requirements.lock
+	@echo "==> preparing $(VENV) (exactly what requirements.lock says)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(READY)
+
+up: $(READY)
+	@$(BIN)/burnline up --demo
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" --cov --cov-report=term:skip-covered -q
+
+soak: $(READY)
+	$(BIN)/python -m pytest -m soak -q
+
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --output-file requirements.lock --python $(BIN)/python
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
