@@ -31,12 +31,22 @@ _ALL = {tier.width: tier.retention + HOURS.retention for tier in TIERS}
 """Every minute of the file stays at hand, so that windows begin and end at whole minutes whatever their length."""
 
 
+_LATEST = 253_402_300_799
+"""The last second of the year 9999, which is the last that a date can say."""
+
+
 def parse_time(text: str) -> float:
     """RFC 3339 or Unix seconds."""
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        pass
+        return _parse_date(text)
+    if not 0 <= seconds <= _LATEST:
+        raise ConfigError(f"{text!r} is no time: write 2026-11-23T12:00:00Z or Unix seconds")
+    return seconds
+
+
+def _parse_date(text: str) -> float:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

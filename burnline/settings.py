@@ -24,7 +24,6 @@ from slo_engine.settings import EngineSettings
 
 PREFIX = "BURNLINE_"
 DEFAULT_FILE = "burnline.yaml"
-_NOT_SETTINGS = {"BURNLINE_CONFIG"}
 
 
 class ApiSettings(BaseModel):
@@ -90,12 +89,10 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings
 def _overrides(environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     found = {}
     for name, value in environ.items():
-        if (
-            name.startswith(PREFIX)
-            and name not in _NOT_SETTINGS
-            and name.removeprefix(PREFIX).split("__")[0].lower() in Settings.model_fields
-        ):
-            found[tuple(part.lower() for part in name.removeprefix(PREFIX).split("__"))] = value
+        path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        # Other programs' variables begin like ours (BURNLINE_SUPERVISED), but none has levels.
+        if name.startswith(PREFIX) and (len(path) > 1 or path[0] in Settings.model_fields):
+            found[path] = value
     return found
 
 

@@ -28,6 +28,8 @@ class Child(NamedTuple):
 
     name: str
     command: Sequence[str]
+    after: float = 0.0
+    """Seconds to wait before its first start: importing seven programs at once on two cores delays them all."""
 
 
 class Supervisor:
@@ -48,9 +50,10 @@ class Supervisor:
     async def _keep(self, child: Child, stop: asyncio.Event) -> None:
         pause = FIRST_PAUSE
         loop = asyncio.get_running_loop()
+        await _pause(stop, child.after)
         while not stop.is_set():
             began = loop.time()
-            code = await self._run_once(child)
+            code = await self._run_once(child, stop)
             if stop.is_set():
                 return
             if code == USAGE:
@@ -58,14 +61,17 @@ class Supervisor:
                 self.misconfigured = True
                 stop.set()
                 return
-            pause = FIRST_PAUSE if loop.time() - began > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
+            pause = FIRST_PAUSE if loop.time() - began > HEALTHY_AFTER else pause
             log.warning("%s ended (%s); starting it again in %.1f s", child.name, _how(code), pause)
             await _pause(stop, pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _run_once(self, child: Child) -> int:
+    async def _run_once(self, child: Child, stop: asyncio.Event) -> int:
         environment = {**os.environ, SUPERVISED: str(os.getpid())}
         process = await asyncio.create_subprocess_exec(*child.command, env=environment, start_new_session=True)
         self._processes[child.name] = process
+        if stop.is_set():  # the stop went round while this process was being started
+            process.terminate()
         return await process.wait()
 
     async def _stop(self) -> None:

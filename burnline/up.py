@@ -16,7 +16,8 @@ from burnline.supervisor import USAGE, Child, Supervisor
 from storage import migrate
 from storage.database import Database
 
-PARTS = ("collector", "engine", "alerter", "api", "dashboard")
+PARTS = {"collector": 0.0, "api": 0.0, "engine": 1.5, "alerter": 2.0, "dashboard": 3.0}
+"""Every part, and how long it waits at the start: scraping and answering come first."""
 
 DemoChoice = tuple[str, float, int, Path]
 """(scenario, speed, days of history, folder)."""
@@ -36,7 +37,7 @@ def run(config: Path | None, demo: DemoChoice | None) -> int:
     if demo is not None:
         _fill(settings, demo)
     _say_where(settings, demo)
-    children = [*extra, *(Child(part, part_command(part, config)) for part in PARTS)]
+    children = [*extra, *(Child(part, part_command(part, config), after) for part, after in PARTS.items())]
     supervisor = Supervisor(children)
 
     async def supervise(stop: asyncio.Event) -> None:

@@ -137,13 +137,14 @@ class SourceCounter:
                 self._add(Atom(Measure("cost", atom.measure.layer), atom.group), 0, cost, begin, end, now)
 
     def _expect(self, time: float, now: float) -> None:
+        if self.expected_until is None:
+            self.discovered(time)
         since = self.expected_until
         self._changed = True
-        if not self.coverage:
+        if since is None or time <= since or not self.coverage:
             return  # until a page has told the groups, the time waits for them
-        if since is not None and time > since:
-            self._target_time(Mark.EXPECTED, since, time, now)
-        self.expected_until = time if since is None else max(since, time)
+        self._target_time(Mark.EXPECTED, since, time, now)
+        self.expected_until = time
 
     def _target_time(self, mark: Mark, begin: float, end: float, now: float) -> None:
         for family in self.coverage:

@@ -153,7 +153,9 @@ class LayoutBuilder:
             groups = self._signals(page, self._profile, slots)
         coverage = [Coverage("", self._profile.layer, frozenset(groups))] if self._profile is not None else []
         for item in self._plan.selectors:
-            coverage.append(_selector(page, item, slots))
+            family = _selector(page, item, slots)
+            if family not in coverage:  # two lists of bounds over one selector are one family
+                coverage.append(family)
         start = page.at("process_start_time_seconds")
         return Layout(
             tuple(CounterSlot(*slot) for slot in slots.merged()),

@@ -133,6 +133,7 @@ class CollectorShard:
     def _revive(self, loop: TargetLoop, target: Target) -> TargetLoop:
         loop.health.left_at = None
         loop.attempted_through = self._clock.now()
+        loop.reader.counter.discovered(loop.attempted_through)
         self._relabel(loop, target)
         return loop
 

@@ -16,6 +16,7 @@ _OPENSLO_UNITS = {"m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "M": 30 * DAY, "Q
 _OPENSLO = re.compile(r"([0-9]+)([mhdwMQY])")
 _PROMETHEUS = re.compile(
     r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?",
+    re.ASCII,
 )
 _PROMETHEUS_UNITS = (365 * DAY, WEEK, DAY, HOUR, MINUTE, 1, 0.001)
 
@@ -40,8 +41,6 @@ def parse_prometheus(text: str) -> float:
 
 def render(seconds: float) -> str:
     """Write seconds as Prometheus does, largest units first: 5400 is `1h30m`."""
-    if seconds == 0:
-        return "0s"
     parts = []
     rest = round(seconds * 1000)
     for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")):
@@ -50,4 +49,4 @@ def render(seconds: float) -> str:
             parts.append(f"{count}{name}")
     if rest:
         parts.append(f"{rest}ms")
-    return "".join(parts)
+    return "".join(parts) or "0s"

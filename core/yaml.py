@@ -99,11 +99,11 @@ def _scalar(node: Any) -> Any:
         return None
     if tag == "bool":
         return text.lower() in ("true", "yes", "on")
-    if tag == "int":
+    if tag == "int" and not text.lstrip("+-").startswith("0b"):  # no number in YAML 1.2, but the head of many a digest
         digits = text.replace("_", "")
         return (
             int(digits, 8) if digits.lstrip("+-").startswith("0o") else int(digits, 0) if "x" in digits else int(digits)
         )
     if tag == "float":
-        return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf"))
+        return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text

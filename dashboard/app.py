@@ -11,11 +11,13 @@ from dashboard import options
 from dashboard.pages import on_call
 
 _STYLE = Path(__file__).with_name("style.css")
+# A Material icon for the tab would be fetched from a font server.
+_ICON = Path(__file__).with_name("icon.svg")
 
 
 def main() -> None:
     """Draw the frame and the page that the address names."""
-    st.set_page_config(page_title="Burnline", page_icon=":material/local_fire_department:", layout="wide")
+    st.set_page_config(page_title="Burnline", page_icon=str(_ICON), layout="wide")
     st.html(_STYLE)
     given = options.read()
     first = st.Page(partial(on_call.show, given), title="On-call", icon=":material/notifications_active:", default=True)

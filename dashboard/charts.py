@@ -12,8 +12,8 @@ from core.buckets import MINUTES
 from dashboard.ledger import Line, Tally, Traffic
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
-"""Okabe and Ito's colours, which every common colour blindness can tell apart. Black is grey here and yellow is left out, as
-they do not stand out on white and on near-black alike."""
+"""Okabe and Ito's colours, which every common colour blindness can tell apart; without yellow and with grey for black,
+as these do not stand out on white and on near-black alike."""
 DASHES = ((1, 0), (7, 4), (2, 3), (10, 3, 2, 3))
 DASH_STYLES = ("solid", "dashed", "dotted", "double")
 """How a page's border shows the same dashes in a legend."""
@@ -37,7 +37,8 @@ def looks(lines: Sequence[Line], by: tuple[str, str]) -> list[Look]:
         group = dict(line.group)
         colour = OKABE_ITO[firsts.index(group.get(by[0], "")) % len(OKABE_ITO)]
         dash = seconds.index(group.get(by[1], "")) % len(DASHES)
-        found.append(Look(" · ".join(group.values()) or "not told apart", colour, dash))
+        label = " · ".join(group[name] for name in by if name in group)
+        found.append(Look(label or "not told apart", colour, dash))
     return found
 
 

@@ -22,16 +22,18 @@ _SERVER = {
     "client.showErrorDetails": "none",
     "logger.hideWelcomeMessage": "true",
 }
-# Text and its background differ by more than 12 : 1 in both; links and buttons are Okabe-Ito blue and sky blue.
+# Text and its background differ by more than 12 : 1 in both; white on the primary blue by 5 : 1.
 _THEMES = {
     "light": {
         "primaryColor": "#0072B2",
+        "linkColor": "#0072B2",
         "backgroundColor": "#FFFFFF",
         "secondaryBackgroundColor": "#F2F4F7",
         "textColor": "#16202C",
     },
     "dark": {
-        "primaryColor": "#56B4E9",
+        "primaryColor": "#0072B2",
+        "linkColor": "#56B4E9",
         "backgroundColor": "#10161D",
         "secondaryBackgroundColor": "#1B242E",
         "textColor": "#E8EDF2",

@@ -15,12 +15,12 @@ from dashboard.freshness import Freshness, judge
 from dashboard.ledger import Traffic, TrafficReader
 from storage import fleet, incidents, outbox, silences
 from storage import slo as store
+from storage.alerts import AlertEvent
 from storage.database import Database
 from storage.fleet import TargetHealth
 from storage.incidents import Incident
 from storage.outbox import Health
 from storage.silences import Silence
-from storage.slo import AlertEvent
 from storage.tables import evaluation
 
 SHARED_FOR = 2.0

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from core.durations import DAY, HOUR, MINUTE
+from dashboard.filters import DIMENSIONS
 
 NOT_MEASURED = "not measured"
 _THIN = "\u202f"
@@ -58,8 +59,11 @@ def count(n: float) -> str:
 
 
 def group(dimensions: Mapping[str, str]) -> str:
-    """`version v2 · region eu-west`; the whole fleet when there are no dimensions."""
-    return " · ".join(f"{name} {value}" for name, value in dimensions.items()) or "whole fleet"
+    """`version v2 · region eu-west`, known dimensions first; the whole fleet when there are none."""
+    names = sorted(
+        dimensions, key=lambda name: (DIMENSIONS.index(name) if name in DIMENSIONS else len(DIMENSIONS), name)
+    )
+    return " · ".join(f"{name} {dimensions[name]}" for name in names) or "whole fleet"
 
 
 def place(url: str) -> str:

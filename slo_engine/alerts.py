@@ -13,7 +13,7 @@ from slo_engine.conditions import Reason
 from slo_engine.evaluate import Stand, suspects
 from slo_engine.specs.model import GaugeThreshold, Latency, SumRatio
 from slo_engine.status import Reading, iso
-from storage.slo import AlertEvent
+from storage.alerts import AlertEvent
 
 BURN = "ErrorBudgetBurn"
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from core.buckets import FIVE_MINUTES, HOURS, MINUTES, TIERS, end_of_window, start_of
 from core.measures import Group
-from slo_engine.compile import COLUMNS, Formula
+from slo_engine.compile import COLUMNS, TOTAL, Cut, Formula
+from slo_engine.specs.model import RateSlices
 from storage.ledger.cells import Cells
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import RowKey
@@ -68,6 +69,11 @@ class Strip:
         filled = np.flatnonzero(self._rows.any(axis=1))
         return None if len(filled) == 0 else self.first + int(filled[0]) * self.width
 
+    def clear(self, bucket: int) -> None:
+        """Nothing is in a bucket any more."""
+        if self.first <= bucket < self.first + len(self._rows) * self.width:
+            self._rows[(bucket - self.first) // self.width] = 0
+
     def trim(self, before: int) -> None:
         """Forget buckets that end before a time."""
         drop = (before - self.first) // self.width
@@ -91,9 +97,10 @@ class Strip:
 
 @dataclass
 class Account:
-    """One group of one SLO."""
+    """One group of one SLO. `cuts`: buckets that a latency's threshold cuts."""
 
     strips: dict[int, Strip] = field(default_factory=lambda: {tier.width: Strip(tier.width) for tier in TIERS})
+    cuts: set[Cut] = field(default_factory=set)
 
     def window(self, start: float, end: int) -> Counts:
         """Sum [start, end); `end` is a minute's edge. Buckets that are no longer held count nothing."""
@@ -145,6 +152,8 @@ class Book:
         self.formulas = tuple(formulas)
         self.accounts: tuple[dict[Group, Account], ...] = tuple({} for _ in self.formulas)
         self._routes: dict[int, tuple[_Route, ...]] = {}
+        # Counts only grow; a verdict on a minute may be taken back.
+        self._judged = [i for i, formula in enumerate(self.formulas) if isinstance(formula.slo.indicator, RateSlices)]
 
     def apply(self, key: RowKey, cells: Cells, atoms: Mapping[int, Atom]) -> None:
         """Replace the content of one bucket; `atoms` tells what the series ids in it stand for."""
@@ -159,6 +168,10 @@ class Book:
         for (index, group), values in sums.items():
             account = self.accounts[index].setdefault(group, Account())
             account.strips[key.width].put(key.bucket, values)
+        for index in self._judged:
+            for group, account in self.accounts[index].items():
+                if (index, group) not in sums:
+                    account.strips[key.width].clear(key.bucket)
 
     def trim(self, now: float) -> None:
         """Forget what no window can reach any more."""
@@ -178,5 +191,9 @@ class Book:
         for index, formula in enumerate(self.formulas):
             for term in formula.terms:
                 cells = term.pick(atom)
-                if cells is not None:
-                    yield _Route(index, formula.group_of(atom), term.column, *cells)
+                if cells is None:
+                    continue
+                group = formula.group_of(atom)
+                if term.column == TOTAL and (cut := formula.cut_of(atom)) is not None:
+                    self.accounts[index].setdefault(group, Account()).cuts.add(cut)
+                yield _Route(index, group, term.column, *cells)

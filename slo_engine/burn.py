@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
-from core.buckets import MINUTES
+from core.buckets import MINUTES, start_of
 from slo_engine.book import Account, Counts
 from slo_engine.compile import Formula
 from slo_engine.specs.model import SumRatio
@@ -59,13 +60,14 @@ def spent(
     revisions: Sequence[Revision],
 ) -> Spent:
     """Sum one window that ends at `end`, with each part of it under the objective that was in force."""
-    counts = Counts()
-    allowed = Fraction(0)
-    for start, stop, budget in _segments(end - window, end, revisions):
-        part = account.window(start, stop)
-        counts = counts.plus(part)
-        allowed += budget * part.total
-    return Spent(counts, bad_of(formula, counts), allowed)
+    in_force = _in_force(end - window, end, revisions)
+    # Each revision reaches from its beginning to the end, less what the next one took over: where only hours are still
+    # held, a change within one falls to its edge, and no count is lost between two parts.
+    tails = [account.window(since, end) for since, _ in in_force]
+    totals = [tail.total for tail in tails] + [0]
+    parts = (here - later for here, later in pairwise(totals))
+    allowed = sum((budget * part for (_, budget), part in zip(in_force, parts, strict=True)), Fraction(0))
+    return Spent(tails[0], bad_of(formula, tails[0]), allowed)
 
 
 def bad_of(formula: Formula, counts: Counts) -> int:
@@ -79,11 +81,9 @@ def budget_of(formula: Formula) -> Fraction:
     return indicator.allowed if isinstance(indicator, SumRatio) else formula.slo.budget
 
 
-def _segments(start: float, end: int, revisions: Sequence[Revision]) -> list[tuple[float, int, Fraction]]:
-    """The window cut at the revisions inside it, at whole minutes; the first revision reaches back for ever."""
-    cuts = [r for r in revisions[1:] if start < r.since < end]
-    first = max((r for r in revisions if r.since <= start), key=lambda r: r.since, default=revisions[0])
-    edges: list[tuple[float, Fraction]] = [(start, first.budget)]
-    edges += [(int(r.since // MINUTES.width) * MINUTES.width, r.budget) for r in cuts]
-    stops = [int(at) for at, _ in edges[1:]] + [end]
-    return [(at, stop, budget) for (at, budget), stop in zip(edges, stops, strict=True)]
+def _in_force(start: float, end: int, revisions: Sequence[Revision]) -> list[tuple[float, Fraction]]:
+    """Since when, at whole minutes, which budget is in force in a window; the first revision reaches back for ever."""
+    before = [r for r in revisions if r.since <= start]
+    first = before[-1] if before else revisions[0]
+    later = [r for r in revisions if r is not first and start < r.since < end]
+    return [(start, first.budget), *((start_of(r.since, MINUTES.width), r.budget) for r in later)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from core import histogram
@@ -35,6 +36,8 @@ _COVERAGE = {"expected": EXPECTED, "covered": COVERED, "spread": SPREAD}
 _NOT_EXCLUDED = parse_matchers('outcome!="excluded"')
 """Total is good + bad: what a client aborted is neither, unless the SLO says so."""
 
+Cut = tuple[float, float]
+"""The bounds (seconds) of a bucket."""
 CellRange = tuple[int, int]
 Pick = Callable[[Atom], CellRange | None]
 """The cells [from, to) of an atom that a term counts, or None when it counts none."""
@@ -55,6 +58,14 @@ class Formula:
     terms: tuple[Term, ...]
     part_is_good: bool
     unit: float = 1.0
+
+    def cut_of(self, atom: Atom) -> Cut | None:
+        """The bucket that a latency's threshold cuts, where it is no bound of the atom; its values count as bad."""
+        indicator, bounds = self.slo.indicator, atom.measure.bounds
+        if not isinstance(indicator, Latency) or bounds is None or indicator.threshold in bounds:
+            return None
+        above = histogram.cells_at_or_below(bounds, indicator.threshold)
+        return (bounds[above - 1] if above else 0.0), (bounds[above] if above < len(bounds) else inf)
 
     def group_of(self, atom: Atom) -> Group:
         """The group of this SLO that an atom counts in."""

@@ -45,6 +45,7 @@ class Reason(Enum):
     STILL_ABOVE = "still above"
     CLEARED = "never reached the long window"
     RETIRED = "its targets left discovery"
+    WITHDRAWN = "its SLO is no longer in force"
     QUIET = "below"
 
 
@@ -83,10 +84,23 @@ def decide(alert: Alert, level: Level, coverage: float | None, now: float, hold:
     return Decision(alert, Reason.QUIET, None)
 
 
-def retire(alert: Alert, now: float) -> Decision:
-    """The group has no targets any more."""
-    transition = "resolved" if alert.state is State.FIRING else "cleared" if alert.state is State.PENDING else None
-    return Decision(Alert(State.OK, now), Reason.RETIRED, transition)
+def retire(alert: Alert, now: float, reason: Reason = Reason.RETIRED) -> Decision:
+    """The group has no targets any more: what was awake goes to rest."""
+    if alert.state is State.OK:
+        return Decision(alert, reason, None)
+    return Decision(Alert(State.OK, now), reason, "resolved" if alert.state is State.FIRING else "cleared")
+
+
+def withdraw(alert: Alert, now: float) -> Decision:
+    """Nothing speaks for the alert any more."""
+    return retire(alert, now, Reason.WITHDRAWN)
+
+
+def began(before: Alert, decision: Decision) -> float:
+    """Since when the condition has held (when it ends: had held) that an event tells of."""
+    if decision.transition == "pending":
+        return decision.alert.since
+    return decision.alert.starts_at or before.starts_at or before.since
 
 
 def _while_above(alert: Alert, now: float, hold: float) -> Decision:

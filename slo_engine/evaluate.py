@@ -44,7 +44,7 @@ def read_group(
     windows = sorted({w for row in policy.rows for w in (row.long, row.short)})
     burns = {window: spent(formula, account, window, end, revisions) for window in windows}
     period = spent(formula, account, formula.slo.window_seconds, end, revisions)
-    return Reading(formula, group, period, burns, account.since())
+    return Reading(formula, group, period, burns, account.since(), frozenset(account.cuts))
 
 
 def stand(reading: Reading, policy: BurnPolicy, severity: str) -> Stand:

@@ -52,7 +52,8 @@ class EngineService:
         try:
             epoch = leases.acquire(self._db, LEASE, self._holder, self._clock.now(), self._settings.lease_ttl)
             if epoch is not None and epoch != self._leading:
-                self._engine.lead(epoch)
+                self._files.refresh()
+                self._engine.lead(epoch, self._files.slos)
                 log.info("this engine leads (epoch %d)", epoch)
         except StorageError as error:
             self._failed(error)

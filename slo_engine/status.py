@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
+from math import inf
 from typing import Any, NamedTuple
 
 from core.durations import render
 from core.measures import Group
 from slo_engine.burn import Spent
-from slo_engine.compile import Formula
+from slo_engine.compile import Cut, Formula
 from slo_engine.conditions import State
+from slo_engine.specs.model import Latency, SumRatio
 
 PARTIAL = 0.95
 BLIND = 0.5
@@ -24,6 +27,7 @@ class Reading(NamedTuple):
     period: Spent
     windows: Mapping[int, Spent]
     since: float | None
+    cuts: frozenset[Cut] = frozenset()
 
 
 def coverage_reason(coverage: float | None, total: int) -> str | None:
@@ -42,10 +46,10 @@ def coverage_reason(coverage: float | None, total: int) -> str | None:
 def row(reading: Reading, state: State) -> dict[str, Any]:
     """The contract's fields; what is unknown is null, and `reason` says why."""
     slo, period, unit = reading.formula.slo, reading.period, reading.formula.unit
-    counts = period.counts
+    counts, recent = period.counts, reading.windows[min(reading.windows)].counts
     known = counts.total > 0
     is_ratio = slo.objective > 0
-    silent = state is State.OK and not known
+    silent = state is State.OK and (not known or _is_blind(recent.coverage))
     return {
         "slo": slo.name,
         "group": dict(reading.group),
@@ -53,14 +57,43 @@ def row(reading: Reading, state: State) -> dict[str, Any]:
         "window": render(slo.window_seconds),
         "good": _amount(counts.total - period.bad, unit) if known and is_ratio else None,
         "total": _amount(counts.total, unit) if known else None,
-        "sli": _sli(period, counts.total, is_ratio=is_ratio) if known else None,
+        "sli": _sli(reading) if known else None,
         "budget_remaining": period.remaining,
         "burn_rates": {render(window): spent.rate for window, spent in sorted(reading.windows.items())},
         "coverage": counts.coverage,
         "state": "no_data" if silent else state.value,
         "since": iso(reading.since),
-        "reason": coverage_reason(counts.coverage, counts.total),
+        "reason": "; ".join(_reasons(reading)) or None,
     }
+
+
+def _reasons(reading: Reading) -> Iterable[str]:
+    """Why numbers are missing, or not what they seem: of the period, else of the first window without a rate."""
+    counts = reading.period.counts
+    of_period = coverage_reason(counts.coverage, counts.total)
+    if of_period is not None:
+        yield of_period
+    else:
+        for window, spent in sorted(reading.windows.items()):
+            if spent.rate is None and (reason := coverage_reason(spent.counts.coverage, spent.counts.total)):
+                yield f"last {render(window)} {reason}"
+                break
+    for lower, upper in sorted(reading.cuts):
+        yield _cut_note(reading, lower, upper)
+
+
+def _cut_note(reading: Reading, lower: float, upper: float) -> str:
+    indicator = reading.formula.slo.indicator
+    assert isinstance(indicator, Latency)
+    to = "above" if upper == inf else f"to {upper:g} s"
+    return (
+        f"{indicator.threshold:g} s is no bucket bound: counted at {lower:g} s, "
+        f"so what took from {lower:g} s {to} counts as bad"
+    )
+
+
+def _is_blind(coverage: float | None) -> bool:
+    return coverage is None or coverage < BLIND
 
 
 def unmeasured(slo_name: str, objective: float | None, window: int, reason: str) -> dict[str, Any]:
@@ -86,8 +119,13 @@ def _amount(n: int, unit: float) -> int | float:
     return n if unit == 1.0 else n / unit
 
 
-def _sli(period: Spent, total: int, *, is_ratio: bool) -> float:
-    return (total - period.bad) / total if is_ratio else period.bad / total
+def _sli(reading: Reading) -> float:
+    """The share of good events; of a ratio of sums what one `scale` of the denominator cost, as its SLO quotes it."""
+    slo, period = reading.formula.slo, reading.period
+    total = period.counts.total
+    if isinstance(slo.indicator, SumRatio) and slo.threshold is not None:
+        return float(Fraction(period.bad, total) / slo.indicator.allowed) * slo.threshold
+    return (total - period.bad) / total
 
 
 def iso(time: float | None) -> str | None:

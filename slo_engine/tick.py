@@ -8,63 +8,41 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
 
 from core.buckets import MINUTES, TIERS, start_of
 from core.clock import Clock
 from core.errors import Place
-from core.labels import make
-from core.measures import Group, group_from_key, group_key
-from slo_engine import absence, alerts, slices
+from slo_engine import absence, slices
+from slo_engine.absence_round import AbsenceRound
 from slo_engine.alerts import Links
 from slo_engine.book import KEEP, Book
 from slo_engine.burn import Revision, budget_of
-from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of, signals_of
-from slo_engine.conditions import RETIRED_AFTER, Alert, Decision, Level, State, decide, retire
-from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
+from slo_engine.burn_round import BurnRound, Minute
+from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of, slices_name
+from slo_engine.conditions import State
+from slo_engine.departures import Departures
 from slo_engine.metrics import EngineMetrics
+from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.settings import EngineSettings
 from slo_engine.specs.model import Alerting, EventRatio, RateSlices, SignalMetric, Slo
-from slo_engine.status import Reading, row, unmeasured
 from storage import fleet, leases, plan
 from storage import slo as store
+from storage.alerts import AlertEvent, append
 from storage.database import Database
-from storage.fleet import TargetHealth
 from storage.ledger import rollups, rows
 from storage.ledger.cells import Cells
 from storage.ledger.dictionary import Atom, Dictionary
 from storage.ledger.rollups import Changes
 from storage.ledger.rows import RowKey, SourceFlush
-from storage.slo import AlertEvent, AlertRow, StoredRevision
+from storage.slo import AlertRow, StoredRevision
 
 LEASE = "slo_engine"
 SLICES = "engine:slices"
 _TRAFFIC_BY = ("model",)
 _EVALUATIONS_KEPT = 30 * 86_400.0
-
-Key = tuple[str, str, str]
-
-
-class Fleet(NamedTuple):
-    """What an evaluation knows of the fleet."""
-
-    watermark: float | None
-    targets: Sequence[TargetHealth]
-    left: Sequence[TargetHealth]
-    capped: Sequence[str]
-    signals: frozenset[str]
-
-
-@dataclass
-class _Outcome:
-    """What a tick has to write."""
-
-    alerts: dict[Key, AlertRow]
-    events: list[AlertEvent]
-    status: list[tuple[str, str, Mapping[str, Any]]] | None = None
-    minute: int | None = None
+_JUDGED_AGAIN = 600.0
+"""A new leader judges the slices of these last seconds again: the one before may have rolled them up and gone."""
 
 
 class Engine:
@@ -85,7 +63,6 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._links = Links(dashboard_url, settings.runbook_url)
         self._dictionary = Dictionary()
         self._atoms: dict[int, Atom] = {}
         self._layers: dict[str, str] = {}
@@ -97,16 +74,21 @@ class Engine:
         self._epoch = 0
         self._unjudged: dict[RowKey, Cells] = {}
         self._started_at = clock.now()
+        departures = Departures()
+        links = Links(dashboard_url, settings.runbook_url)
+        self._absence = AbsenceRound(settings.absence, links, departures, self._started_at)
+        self._burn = BurnRound(links, departures, self._last_told)
 
     # Becoming the leader, and what it decides with.
 
-    def lead(self, epoch: int) -> None:
-        """Take over: read alert states, revisions and the roll-ups of all widths."""
+    def lead(self, epoch: int, slos: Sequence[Slo] | None = None) -> None:
+        """Take over: read alert states, revisions and the roll-ups of all widths. `slos`: those in force by now."""
         self._epoch = epoch
         self._alerts = {(r.slo, r.group_key, r.severity): r for r in store.alert_rows(self._db)}
         self._evaluated = max(store.evaluations(self._db), default=0)
         self._open_slices()
-        self.use(self._slos)
+        self._unjudged = {}
+        self.use(self._slos if slos is None else slos)
 
     def use(self, slos: Sequence[Slo]) -> None:
         """Put these SLOs in force: revisions, the measure plan, and a book over the same ledger."""
@@ -158,6 +140,13 @@ class Engine:
         )
         for key, cells in buckets:
             self._book.apply(key, cells, self._atoms)
+        self._unjudged |= {key: cells for key, cells in buckets if self._to_judge(key)}
+
+    def _to_judge(self, key: RowKey) -> bool:
+        """Whether a minute of the past has slices to judge: all of it where a definition has never been judged."""
+        names = {atom.measure.name for atom in self._atoms.values()}
+        fresh = any(slices_name(definition) not in names for definition in self._definitions())
+        return key.width == MINUTES.width and (fresh or key.bucket >= self._evaluated - _JUDGED_AGAIN)
 
     def _learn(self, contents: Iterable[Cells]) -> bool:
         """Know what every series id stands for; true when one is new."""
@@ -177,8 +166,8 @@ class Engine:
             self._take_in(self._roll_up())
         now = self._clock.now()
         self._book.trim(now)
-        outcome = _Outcome({}, [])
-        self._judge_absence(known, now, outcome)
+        outcome = Outcome(self._alerts)
+        self._absence.judge(self._book.accounts[-1], known, now, outcome)
         if known.watermark is not None:
             self._judge_burn(start_of(known.watermark, MINUTES.width), known, outcome)
         self._write(outcome, known.watermark, now)
@@ -220,10 +209,11 @@ class Engine:
     def _open_slices(self) -> None:
         self._slices_mark = rows.open_source(self._db, "engine", SLICES, self._clock.now())
 
+    def _definitions(self) -> list[RateSlices]:
+        return [slo.indicator for slo in self._slos if isinstance(slo.indicator, RateSlices) and not slo.unsupported]
+
     def _judge_slices(self, changes: Changes, watermark: float | None) -> bool:
-        definitions = [
-            slo.indicator for slo in self._slos if isinstance(slo.indicator, RateSlices) and not slo.unsupported
-        ]
+        definitions = self._definitions()
         if not definitions or watermark is None:
             return False
         self._unjudged |= {key: cells for key, cells in changes.buckets.items() if key.width == MINUTES.width}
@@ -232,9 +222,7 @@ class Engine:
             return False
         self._unjudged = {k: c for k, c in self._unjudged.items() if k not in minutes}
         judged = slices.judge(definitions, minutes, self._atoms, self._layers)
-        flush = SourceFlush(self._slices_mark, b"", {key: content for key, content in judged.items() if content})
-        if not flush.rows:
-            return False
+        flush = SourceFlush(self._slices_mark, b"", judged)
         won, _ = rows.commit(self._db, self._dictionary, [flush], self._clock.now())
         self._slices_mark = won.get(self._slices_mark.source_id) or self._slices_mark
         if self._slices_mark.version == flush.checkpoint.version:
@@ -243,156 +231,31 @@ class Engine:
 
     # Deciding.
 
-    def _judge_burn(self, end: int, known: Fleet, outcome: _Outcome) -> None:
+    def _judge_burn(self, end: int, known: Fleet, outcome: Outcome) -> None:
         if end <= self._evaluated:
             return
-        outcome.minute, outcome.status = end, []
-        for formula, accounts in zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True):
-            if missing := signals_of(formula.slo) - known.signals:
-                self._say_unmeasured(
-                    formula.slo, f"not measured: no target reports {', '.join(sorted(missing))}", outcome
-                )
-                continue
-            policy = policy_of(formula)
-            revisions = revisions_of(formula, self._revisions)
-            readings = [
-                read_group(formula, group, account, end, policy, revisions)
-                for group, account in sorted(accounts.items())
-            ]
-            for reading in readings:
-                stands = {severity: stand(reading, policy, severity) for severity in severities(formula.slo)}
-                self._judge_group(reading, stands, readings, end, known, outcome)
-            if not readings:
-                self._say_unmeasured(formula.slo, "no counts yet: no target carries this SLI's series", outcome)
-        for slo in self._slos:
-            if slo.unsupported:
-                self._say_unmeasured(slo, slo.unsupported, outcome)
-
-    def _judge_group(
-        self,
-        reading: Reading,
-        stands: Mapping[str, Stand],
-        siblings: Sequence[Reading],
-        end: int,
-        known: Fleet,
-        outcome: _Outcome,
-    ) -> None:
-        slo, group = reading.formula.slo, reading.group
-        gone = _left_since(group, known)
-        worst = State.OK
-        for severity, stand_ in stands.items():
-            key = (slo.name, group_key(group), severity)
-            before = self._alert(key)
-            retired = gone is not None and end - gone >= RETIRED_AFTER
-            decision = retire(before, end) if retired else decide(before, stand_.level, stand_.coverage, end)
-            if decision.transition:
-                starts_at = decision.alert.starts_at or before.starts_at or before.since or end
-                outcome.events.append(
-                    alerts.burn_event(
-                        reading,
-                        stand_,
-                        severity,
-                        decision.transition,
-                        starts_at,
-                        decision.reason,
-                        end,
-                        siblings,
-                        self._links,
-                    )
-                )
-            self._move(key, before, decision, outcome)
-            worst = max(worst, decision.alert.state, key=list(State).index)
-        assert outcome.status is not None
-        outcome.status.append((slo.name, group_key(group), row(reading, worst)))
-
-    def _say_unmeasured(self, slo: Slo, reason: str, outcome: _Outcome) -> None:
-        assert outcome.status is not None
-        outcome.status.append(
-            (slo.name, group_key(()), unmeasured(slo.name, slo.objective, slo.window_seconds, reason))
+        measured = zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True)
+        names = frozenset(atom.measure.name for atom in self._atoms.values())
+        self._burn.judge(
+            measured,
+            [slo for slo in self._slos if slo.unsupported],
+            Minute(end, known, names, self._revisions),
+            outcome,
         )
 
-    def _judge_absence(self, known: Fleet, now: float, outcome: _Outcome) -> None:
-        settings = self._settings.absence
-        blind = absence.blind_sign(known.watermark, self._started_at, now, settings)
-        signs = [blind, absence.cap_sign(known.capped)]
-        if blind.level is not Level.ABOVE:
-            signs += absence.fleet_signs(known.targets, settings)
-            signs += self._traffic_signs(known.watermark)
-        for sign in signs:
-            self._judge_sign(sign, now, outcome)
-        self._retire_signs({absence.key(sign) for sign in signs}, known, now, outcome)
-
-    def _traffic_signs(self, watermark: float | None) -> list[absence.Sign]:
-        if watermark is None:
-            return []
-        end, window = start_of(watermark, MINUTES.width), self._settings.absence.traffic_window
-        signs = []
-        for group, account in self._book.accounts[-1].items():
-            recent = account.window(end - window, end)
-            before = account.window(end - 3600, end)
-            signs.append(
-                absence.traffic_sign(
-                    group, before.total - recent.total, recent.total, recent.coverage, self._settings.absence
-                )
-            )
-        return signs
-
-    def _judge_sign(self, sign: absence.Sign, now: float, outcome: _Outcome) -> None:
-        key = absence.key(sign)
-        before = self._alert(key)
-        decision = decide(before, sign.level, sign.coverage, now, sign.hold)
-        if decision.transition:
-            starts_at = decision.alert.starts_at or before.starts_at or before.since or now
-            outcome.events.append(
-                alerts.sign_event(sign, decision.transition, starts_at, decision.reason, now, self._links)
-            )
-        self._move(key, before, decision, outcome)
-
-    def _retire_signs(self, judged: set[Key], known: Fleet, now: float, outcome: _Outcome) -> None:
-        """Absence alerts of groups that have no targets any more."""
-        for key, stored in list(self._alerts.items()):
-            if (
-                key in judged
-                or stored.state == State.OK.value
-                or key[0] not in (absence.FLEET_DOWN, absence.ENGINE_STUCK)
-            ):
-                continue
-            group = group_from_key(key[1])
-            gone = _left_since(group, known)
-            if gone is None or now - gone < RETIRED_AFTER:
-                continue
-            before = self._alert(key)
-            decision = retire(before, now)
-            sign = absence.Sign(
-                key[0], _ALERTNAMES[key[0]], group, key[2], Level.BELOW, 0.0, "Its targets left discovery.", {}
-            )
-            if decision.transition:
-                outcome.events.append(
-                    alerts.sign_event(
-                        sign, decision.transition, before.starts_at or before.since, decision.reason, now, self._links
-                    )
-                )
-            self._move(key, before, decision, outcome)
-
-    def _alert(self, key: Key) -> Alert:
-        stored = self._alerts.get(key)
-        if stored is None:
-            return Alert()
-        return Alert(State(stored.state), stored.since, stored.starts_at, stored.calm_ticks)
-
-    def _move(self, key: Key, before: Alert, decision: Decision, outcome: _Outcome) -> None:
-        after = decision.alert
-        if after != before:
-            outcome.alerts[key] = AlertRow(*key, after.state.value, after.since, after.starts_at, after.calm_ticks)
+    def _last_told(self, key: Key) -> AlertEvent | None:
+        told = [event for event in store.events(self._db, slo=key[0]) if (event.group_key, event.severity) == key[1:]]
+        return told[-1] if told else None
 
     # Writing.
 
-    def _write(self, outcome: _Outcome, watermark: float | None, now: float) -> None:
+    def _write(self, outcome: Outcome, watermark: float | None, now: float) -> None:
         if outcome.alerts or outcome.events or outcome.status is not None:
             with self._db.write() as connection:
                 leases.verify(connection, LEASE, self._epoch)
                 store.put_alerts(connection, outcome.alerts.values())
-                store.append_events(connection, outcome.events)
+                for event in outcome.events:
+                    append(connection, event)
                 if outcome.status is not None and outcome.minute is not None:
                     store.put_status(connection, outcome.status, watermark or 0.0)
                     store.add_evaluation(connection, outcome.minute, now)
@@ -417,18 +280,6 @@ class Engine:
             for tier in TIERS:
                 rollups.prune(connection, tier.width, now - tier.retention - 3600)
             store.forget_evaluations(connection, now - _EVALUATIONS_KEPT)
-
-
-_ALERTNAMES = {absence.FLEET_DOWN: "FleetDown", absence.ENGINE_STUCK: "EngineStuck"}
-
-
-def _left_since(group: Group, known: Fleet) -> float | None:
-    """When the last target of a group left discovery; None while one is there, or when none is remembered."""
-    wanted = set(group)
-    if not wanted or any(wanted <= set(make(g)) for target in known.targets for g in target.groups):
-        return None
-    times = [t.left_at for t in known.left if t.left_at is not None and any(wanted <= set(make(g)) for g in t.groups)]
-    return max(times, default=None)
 
 
 def _traffic(layers: Mapping[str, str]) -> Formula:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from storage.alerts import AlertEvent
 from storage.database import Database
 from storage.ledger.rows import upsert
 from storage.tables import alert_event, alert_state, evaluation, slo_revision, slo_status
@@ -34,20 +35,6 @@ class AlertRow(NamedTuple):
     calm_ticks: int
 
 
-class AlertEvent(NamedTuple):
-    """A change of an alert: what the alerter consumes. `transition` is pending, firing, resolved or cleared."""
-
-    at: float
-    slo: str
-    group_key: str
-    severity: str
-    transition: str
-    starts_at: float
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    evidence: Mapping[str, Any]
-
-
 def revisions(database: Database) -> list[StoredRevision]:
     """Every revision, oldest first."""
     with database.read() as connection:
@@ -73,20 +60,13 @@ def put_alerts(connection: Connection, rows: Iterable[AlertRow]) -> None:
         upsert(connection, alert_state, values, ("slo", "group_key", "severity"))
 
 
-def append_events(connection: Connection, events: Iterable[AlertEvent]) -> None:
-    """Append alert events; in the transaction that writes the states."""
-    values = [event._asdict() for event in events]
-    if values:
-        connection.execute(insert(alert_event), values)
-
-
 def events(database: Database, since: float = 0.0, slo: str | None = None) -> list[AlertEvent]:
     """Alert events in order."""
     statement = select(alert_event).where(alert_event.c.at >= since).order_by(alert_event.c.id)
     if slo is not None:
         statement = statement.where(alert_event.c.slo == slo)
     with database.read() as connection:
-        return [AlertEvent(*tuple(row)[1:]) for row in connection.execute(statement)]
+        return [AlertEvent(**row._asdict()) for row in connection.execute(statement)]
 
 
 def put_status(connection: Connection, rows: Sequence[tuple[str, str, Mapping[str, Any]]], watermark: float) -> None:

@@ -42,7 +42,7 @@ def list_silences(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List silences."""
+    """List silences that hold or will, soonest end first."""
     from burnline import views
     from storage import silences
 

@@ -22,15 +22,24 @@ class Identity(NamedTuple):
 
 
 def recognise(names: Iterable[str]) -> tuple[Profile | None, float]:
-    """The profile with the most metrics on the page; each metric with its prefix halves the doubt that is left."""
+    """The profile with the most metrics on the page; each metric with its prefix halves the doubt that is left.
+
+    Only the first of its prefixes is the engine's alone: with the others, a signal must be there too.
+    """
     present = set(names)
     best: Profile | None = None
     most = 0
     for profile in profiles():
         own = sum(1 for name in present if profile.short(name) is not None)
-        if own > most and any(chosen(profile, p, present) for parts in profile.signals.values() for p in parts):
+        if own > most and _speaks(profile, present):
             best, most = profile, own
     return best, round(1 - 0.5**most, 3)
+
+
+def _speaks(profile: Profile, present: set[str]) -> bool:
+    if any(name.startswith(profile.prefixes[0]) for name in present):
+        return True
+    return any(chosen(profile, part, present) for parts in profile.signals.values() for part in parts)
 
 
 def chosen(profile: Profile, part: Part, present: set[str]) -> list[str]:

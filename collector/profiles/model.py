@@ -62,6 +62,7 @@ class Profile(BaseModel):
     engine: str
     layer: str
     prefixes: tuple[str, ...]
+    """The first is the engine's own, the others are spellings that another program may use too."""
     not_prefixes: tuple[str, ...] = ()
     dimensions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     scrape: dict[str, str] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from dashboard.filters import Filters
 from dashboard.markup import Html, cell, row, table, tag
 from dashboard.sections.signs import heading, nothing, sign
 from dashboard.snapshot import EVENTS_BACK, Snapshot
-from storage.slo import AlertEvent
+from storage.alerts import AlertEvent
 
 LISTED = 12
 DRAWN = 12

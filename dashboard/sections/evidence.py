@@ -49,12 +49,15 @@ def _burn(alert: Mapping[str, Any], taken: Snapshot) -> Iterable[Html]:
     current = _status_of(alert, taken)
     now_rates = current.get("burn_rates", {})
     windows = sorted(rates, key=parse_prometheus)
-    rows = [_window(window, facts, condition, now_rates.get(window)) for window in windows]
+    full = 1.05 * max([condition.get("factor") or 1.0, *(rate for rate in rates.values() if rate is not None)])
+    rows = [_window(window, facts, condition, now_rates.get(window), full) for window in windows]
     yield table(("Window", "Burn at the alert", "", "Limit", "Now", "Bad of all events"), rows, cls="bl-burn")
     yield tag("p", *_standing(facts, current), cls="bl-line")
 
 
-def _window(window: str, facts: Mapping[str, Any], condition: Mapping[str, Any], now_rate: float | None) -> Html:
+def _window(
+    window: str, facts: Mapping[str, Any], condition: Mapping[str, Any], now_rate: float | None, full: float
+) -> Html:
     rate = facts["burn_rates"][window]
     factor = condition.get("factor") if window in (condition.get("long"), condition.get("short")) else None
     limit = "not deciding" if factor is None else words.times(factor)
@@ -63,7 +66,7 @@ def _window(window: str, facts: Mapping[str, Any], condition: Mapping[str, Any],
     return row(
         tag("strong", window),
         _rate(rate),
-        _gauge(rate, factor),
+        _gauge(rate, factor, full),
         cell(limit, cls="bl-number" if factor is not None else "bl-quiet"),
         _rate(now_rate),
         cell(events, cls="bl-number" if total else "bl-unknown"),
@@ -74,11 +77,10 @@ def _rate(rate: float | None) -> Cell:
     return cell(words.NOT_MEASURED, cls="bl-unknown") if rate is None else cell(words.times(rate), cls="bl-number")
 
 
-def _gauge(rate: float | None, factor: float | None) -> Html:
-    """The burn as a bar; the line on it is the factor that it must stay below."""
+def _gauge(rate: float | None, factor: float | None, full: float) -> Html:
+    """The burn as a bar on the scale of all windows; the line on it is the factor that it must stay below."""
     if rate is None:
         return tag("span", "")
-    full = 1.1 * max(rate, factor or 1.0)
     over = factor is not None and rate > factor
     return bar(rate / full, "bl-bad" if over else "bl-info", None if factor is None else factor / full)
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from core.measures import TARGET_TIME, Group, Measure, group_key
 from slo_engine.status import iso
-from storage import fleet, incidents, slo
+from storage import alerts, fleet, incidents, slo
+from storage.alerts import AlertEvent
 from storage.database import Database, sqlite_url
 from storage.fleet import TargetHealth
 from storage.ledger import rollups, rows
 from storage.ledger.dictionary import Atom, Dictionary
 from storage.ledger.rows import AtomCells, RowKey, SourceFlush
-from storage.slo import AlertEvent
-from storage.tables import metadata, outbox
+from storage.tables import audit, metadata, outbox
 
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -52,7 +52,7 @@ class World:
         mark = rows.open_source(self.db, "scrape", "http://127.0.0.1:9/metrics", self.now)
         rows.commit(self.db, dictionary, [SourceFlush(mark, b"", content)], self.now)
         with self.db.write() as connection:
-            rollups.roll_up(connection)
+            rollups.store(connection, rollups.compute(connection))
 
     def target(self, url: str, **values: Any) -> None:
         made = {"up": True, "last_scrape_at": self.now - 4, "engine": "vllm", "layer": "engine", "groups": [STABLE]}
@@ -74,7 +74,9 @@ class World:
             "notified_at": self.now - ago + 12,
         }
         with self.db.write() as connection:
-            return incidents.insert(connection, **(made | values)).id
+            incident_id = incidents.insert(connection, **made).id
+            incidents.change(connection, incident_id, **(made | values))
+            return incident_id
 
     def event(self, transition: str, ago: float, **values: Any) -> None:
         group = values.pop("group", CANARY)
@@ -83,13 +85,18 @@ class World:
         at = self.now - ago
         event = AlertEvent(at=at, group_key=group_key(group), transition=transition, starts_at=at, **(made | values))
         with self.db.write() as connection:
-            slo.append_events(connection, [event])
+            alerts.append(connection, event)
 
     def undelivered(self, receiver: str, state: str, error: str | None, ago: float = 300.0) -> None:
         values = {"receiver": receiver, "key": "k", "dedup_key": "d", "message_id": "m", "body": {}, "attempts": 3}
         values |= {"created_at": self.now - ago, "next_attempt_at": self.now + 60, "state": state, "error": error}
         with self.db.write() as connection:
             connection.execute(outbox.insert().values(values))
+
+    def audits(self) -> list[tuple[str, str, str]]:
+        """(action, subject, actor) of every audit row."""
+        with self.db.read() as connection:
+            return [(row.action, row.subject, row.actor) for row in connection.execute(audit.select())]
 
 
 def status_row(name: str, group: Mapping[str, str], state: str = "ok", burn: float | None = 0.4, **values: Any) -> Any:
@@ -124,7 +131,7 @@ def alert_entry(starts_at: float, **values: Any) -> dict[str, Any]:
         "fingerprint": "c0ffee",
         "labels": {"alertname": "ErrorBudgetBurn", "slo": "ttft", "service": "chat", "severity": "page", **CANARY},
         "annotations": {
-            "summary": "ttft (model=llama, region=eu-west, version=v2): the error budget burns 24.1 times too fast over 1h.",
+            "summary": "ttft (region=eu-west, version=v2): the error budget burns 24.1 times too fast over 1h.",
             "description": "482 of 2000 were slower than 1 s over 1h. 41.0% of the 30d budget is left.",
             "runbook_url": "https://runbooks.example/ErrorBudgetBurn.md",
             "dashboard_url": "http://127.0.0.1:9410/?slo=ttft&version=v2",
@@ -169,7 +176,9 @@ def burning(world: World) -> int:
         status_row("availability", CANARY, "pending", 3.2, budget_remaining=0.18),
         status_row("ttft", CANARY, "firing", 26.4, budget_remaining=-0.12, coverage=0.91, sli=0.9888),
         status_row("ttft", STABLE, budget_remaining=0.93),
-        status_row("ttft", ELSEWHERE, budget_remaining=0.97, burn_rates={w: None if w == "5m" else 0.1 for w in WINDOWS}),
+        status_row(
+            "ttft", ELSEWHERE, budget_remaining=0.97, burn_rates={w: None if w == "5m" else 0.1 for w in WINDOWS}
+        ),
         blank_row("hallucinations", "no judged sample yet"),
     )
     world.counted(

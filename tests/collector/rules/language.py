@@ -47,7 +47,7 @@ class Script:
 
     interval: float = 15.0
     watched_since: float = float(EPOCH)
-    checkpoint: Checkpoint = Checkpoint(1, 0, None)
+    checkpoint: Checkpoint = field(default_factory=lambda: Checkpoint(1, 0, None))
     rows: dict[RowKey, AtomCells] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
     outcome: Outcome | None = None

@@ -1,0 +1,141 @@
+"""Judging burn rates at a minute's edge: every group of every SLO, its alerts and its status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from core.measures import Group, group_key
+from slo_engine import absence, alerts
+from slo_engine.alerts import Links
+from slo_engine.book import Account
+from slo_engine.burn import Revision
+from slo_engine.compile import Formula, signals_of
+from slo_engine.conditions import State, decide, retire, withdraw
+from slo_engine.departures import Departures
+from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
+from slo_engine.outcome import Fleet, Key, Outcome
+from slo_engine.specs.model import Slo
+from slo_engine.status import Reading, row, unmeasured
+from storage.alerts import AlertEvent
+
+_NOT_SLOS = (
+    absence.FLEET_DOWN,
+    absence.ENGINE_STUCK,
+    absence.TRAFFIC_VANISHED,
+    absence.COLLECTOR_BLIND,
+    absence.GROUP_CAP,
+)
+
+
+class Minute(NamedTuple):
+    """The minute that is judged, ending at `end` (Unix seconds); `measured`: the measures that the ledger has had."""
+
+    end: int
+    known: Fleet
+    measured: frozenset[str]
+    revisions: Mapping[str, Sequence[Revision]]
+
+
+class BurnRound:
+    """Judges the SLOs of one engine."""
+
+    def __init__(self, links: Links, departures: Departures, told: Callable[[Key], AlertEvent | None]) -> None:
+        """`told`: the last event of an alert."""
+        self._links = links
+        self._departures = departures
+        self._told = told
+
+    def judge(
+        self,
+        measured: Iterable[tuple[Formula, Mapping[Group, Account]]],
+        unsupported: Iterable[Slo],
+        minute: Minute,
+        outcome: Outcome,
+    ) -> None:
+        """Decide every burn-rate alert, and say how every SLO stands."""
+        outcome.minute, outcome.status = minute.end, []
+        unread: set[str] = set()
+        for formula, accounts in measured:
+            if missing := signals_of(formula.slo) - minute.known.signals - minute.measured:
+                unread.add(formula.slo.name)
+                _say_unmeasured(formula.slo, f"not measured: no target reports {', '.join(sorted(missing))}", outcome)
+                continue
+            self._judge_slo(formula, accounts, minute, outcome)
+        for slo in unsupported:
+            _say_unmeasured(slo, slo.unsupported or "", outcome)
+        self._withdraw(unread, minute.end, outcome)
+
+    def _judge_slo(self, formula: Formula, accounts: Mapping[Group, Account], minute: Minute, outcome: Outcome) -> None:
+        policy, revisions = policy_of(formula), revisions_of(formula, minute.revisions)
+        readings = [
+            read_group(formula, group, account, minute.end, policy, revisions)
+            for group, account in sorted(accounts.items())
+        ]
+        for reading in readings:
+            stands = {severity: stand(reading, policy, severity) for severity in severities(formula.slo)}
+            retired = self._departures.retired(
+                formula.slo.name, reading.group, minute.end, minute.known, accounts[reading.group]
+            )
+            self._judge_group(reading, stands, readings, minute.end, outcome, retired=retired)
+        if not readings:
+            _say_unmeasured(formula.slo, "no counts yet: no target carries this SLI's series", outcome)
+
+    def _judge_group(
+        self,
+        reading: Reading,
+        stands: Mapping[str, Stand],
+        siblings: Sequence[Reading],
+        end: int,
+        outcome: Outcome,
+        *,
+        retired: bool,
+    ) -> None:
+        name, group = reading.formula.slo.name, group_key(reading.group)
+        worst = State.OK
+        for severity, judged in stands.items():
+            key = (name, group, severity)
+            before = outcome.before(key)
+            decision = retire(before, end) if retired else decide(before, judged.level, judged.coverage, end)
+            starts_at = outcome.move(key, decision)
+            if decision.transition and starts_at is not None:
+                event = alerts.burn_event(
+                    reading,
+                    judged,
+                    severity,
+                    decision.transition,
+                    starts_at,
+                    decision.reason,
+                    end,
+                    siblings,
+                    self._links,
+                )
+                outcome.events.append(event)
+            worst = max(worst, decision.alert.state, key=list(State).index)
+        assert outcome.status is not None
+        outcome.status.append((name, group, row(reading, worst)))
+
+    def _withdraw(self, unread: set[str], end: int, outcome: Outcome) -> None:
+        """End alerts that nothing speaks for: the SLO's file is gone, or it has other groups or severities now.
+
+        They end under the labels with which they were last told, since those identify them to whoever was told.
+        """
+        for key in outcome.awake():
+            if key in outcome.judged or key[0] in _NOT_SLOS or key[0] in unread:
+                continue
+            decision, last = withdraw(outcome.before(key), end), self._told(key)
+            starts_at = outcome.move(key, decision)
+            if decision.transition and starts_at is not None and last is not None:
+                summary = {"summary": f"{key[0]}: no SLO that is in force speaks for this alert any more."}
+                reason = {"reason": decision.reason.value}
+                outcome.events.append(
+                    AlertEvent(
+                        end, *key, decision.transition, starts_at, last.labels, {**last.annotations, **summary}, reason
+                    )
+                )
+
+
+def _say_unmeasured(slo: Slo, reason: str, outcome: Outcome) -> None:
+    assert outcome.status is not None
+    row_ = unmeasured(slo.name, slo.objective, slo.window_seconds, reason)
+    outcome.status.append((slo.name, group_key(()), row_))

@@ -1,0 +1,447 @@
+"""Targets, discovery, disks and clocks that misbehave: each costs only itself, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector import discovery
+from collector.metrics import CollectorMetrics
+from collector.settings import CollectorSettings, HttpSd, ScrapeJob, StaticTargets
+from collector.shard import CollectorShard
+from core.clock import Clock, SystemClock
+from core.matchers import parse_selector
+from storage import fleet, migrate
+from storage.database import Database, sqlite_url
+from storage.fleet import TargetHealth
+from storage.series import SeriesReader
+from tests.e2e import truth
+
+INTERVAL, FLUSH = 0.4, 0.1
+WITHIN = 20.0
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n"
+LARGE = 50 * 2**20
+
+
+class Engine:
+    """A healthy server: its page counts one more request with each scrape, and `served` is what it has told."""
+
+    def __init__(self) -> None:
+        self.start = time.time() + 1  # began after anybody watched it: its first page counts from zero
+        self.counted = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.counted += 1
+        await send(writer, self.page())
+
+    def page(self) -> bytes:
+        return (
+            f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {self.start}\n"
+            "# TYPE vllm:request_success_total counter\n"
+            f'vllm:request_success_total{{finished_reason="stop",model_name="m"}} {self.counted}\n'
+            "# TYPE vllm:generation_tokens_total counter\n"
+            f'vllm:generation_tokens_total{{model_name="m"}} {self.counted * 10}\n'
+        ).encode()
+
+
+async def send(writer: asyncio.StreamWriter, body: bytes, head: bytes = HEAD, length: int | None = None) -> None:
+    writer.write(head + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body)
+    await writer.drain()
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()  # until the client has given up
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    linger = writer.get_extra_info("socket")
+    linger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def error_500(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, b"no", HEAD.replace(b"200 OK", b"500 Internal Server Error"))
+
+
+async def html(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, b"<!doctype html><title>It works!</title>", HEAD.replace(b"text/plain", b"text/html"))
+
+
+async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    page = Engine().page()
+    await send(writer, page, length=len(page) + 1000)
+
+
+async def large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, b"# " + b"x" * LARGE)
+
+
+async def bomb(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, BOMB, HEAD + b"Content-Encoding: gzip\r\n")
+
+
+async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, bytes(range(256)) * 4)
+
+
+async def circle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, b"", b"HTTP/1.1 302 Found\r\nLocation: /circle\r\nConnection: close\r\n")
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Content-Length: 100000\r\n\r\n")
+    for _ in range(200):
+        writer.write(b"#")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 mail.example.com ESMTP\r\n\r\n")
+    await writer.drain()
+
+
+BOMB = gzip.compress(b"# " + b"0" * (256 * 2**20), compresslevel=9)
+BAD: dict[str, tuple[Answer, set[str]]] = {
+    "hang": (hang, {"timeout"}),
+    "reset": (reset, {"protocol", "connect"}),
+    "error_500": (error_500, {"http_status"}),
+    "html": (html, {"parse"}),
+    "half": (half, {"incomplete"}),
+    "large": (large, {"body_size_limit"}),
+    "bomb": (bomb, {"body_size_limit", "incomplete", "protocol"}),
+    "garbage": (garbage, {"parse"}),
+    "circle": (circle, {"protocol"}),
+    "drip": (drip, {"timeout"}),
+    "nonsense": (nonsense, {"protocol"}),
+}
+
+
+class Server:
+    """Answers by path; one process, one port."""
+
+    def __init__(self, answers: dict[str, Answer]) -> None:
+        self._answers = answers
+        self.address = ""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await reader.readline()
+            while (await reader.readline()).strip():
+                pass
+            await self._answers[line.split()[1].decode().strip("/")](reader, writer)
+        except (ConnectionError, IndexError):
+            pass
+        finally:
+            writer.close()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Server]:
+        server = await asyncio.start_server(self.handle, "127.0.0.1", 0)
+        self.address = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        try:
+            yield self
+        finally:
+            server.close()
+
+
+def targets(address: str, paths: Sequence[str]) -> tuple[StaticTargets, ...]:
+    labels = {"version": "v1", "region": "eu"}
+    return tuple(
+        StaticTargets(targets=(address,), labels={**labels, "__metrics_path__": f"/{path}", "name": path}) for path in paths
+    )
+
+
+class Shard:
+    """A collector shard in this process, over a database of its own."""
+
+    def __init__(self, folder: Path, job: ScrapeJob, clock: Clock | None = None) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.database = Database(sqlite_url(folder / "b.db"))
+        migrate.upgrade(self.database)
+        self.metrics = CollectorMetrics()
+        settings = CollectorSettings(flush_interval=FLUSH, scrape=(job,))
+        self._shard = CollectorShard(self.database, folder, settings, clock or SystemClock(), self.metrics)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Shard]:
+        stop = asyncio.Event()
+        task = asyncio.create_task(self._shard.run(stop))
+        try:
+            yield self
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, WITHIN)
+
+    def health(self) -> dict[str, TargetHealth]:
+        """By the label `name`."""
+        return {one.labels["name"]: one for one in fleet.targets(self.database)}
+
+    def requests(self) -> int:
+        """Requests in the ledger."""
+        counts = truth.of_ledger(self.database)
+        return sum(sum(one.requests.values()) for one in counts.values())
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def until(what: str, look: Callable[[], object]) -> None:
+    """Wait until `look` is true; it reads a database, so it runs in a thread."""
+    deadline = time.monotonic() + WITHIN
+    while not await asyncio.to_thread(look):
+        assert time.monotonic() < deadline, f"not within {WITHIN:.0f} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+def static(address: str, *paths: str, **options: Any) -> ScrapeJob:
+    return ScrapeJob(name="job", interval=INTERVAL, static=targets(address, paths), **options)
+
+
+def test_each_bad_target_costs_only_itself_and_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    engine = Engine()
+    shard: Shard | None = None
+
+    async def live() -> Shard:
+        server = Server({"good": engine, **{name: answer for name, (answer, _) in BAD.items()}})
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(server.serving())
+            shard = Shard(tmp_path, static(server.address, "good", *BAD))
+            await stack.enter_async_context(shard.running())
+            tried = lambda: {n for n, one in shard.health().items() if one.last_scrape_at is not None}
+            await until("every target was tried", lambda: tried() == {"good", *BAD})
+            told = engine.counted
+            await until("the good one goes on", lambda: shard.requests() >= told + 5)
+        return shard
+
+    shard = asyncio.run(live())
+    assert shard.requests() == engine.counted
+    health = shard.health()
+    assert health["good"].up
+    assert {name: health[name].error_reason for name, (_, reasons) in BAD.items() if health[name].error_reason not in reasons} == {}
+    assert all(health[name].up is False and health[name].error for name in BAD)
+    for name in BAD:
+        assert any(f"/{name}" in line and str(health[name].error_reason) in line for line in caplog.messages), name
+    ups = SeriesReader(tmp_path / "series").select(parse_selector("up"), 0, 2**62)
+    latest = {dict(one.labels)["name"]: one.without_stale().values[-1] for one in ups}
+    assert latest == {"good": 1.0, **dict.fromkeys(BAD, 0.0)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads this process's memory from /proc")
+def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    """The limit is 4 MiB after decompression; the bomb would be 256."""
+
+    async def live() -> None:
+        server = Server({"bomb": bomb})
+        async with server.serving():
+            shard = Shard(tmp_path, static(server.address, "bomb", body_size_limit=4 * 2**20))
+            before = peak()
+            async with shard.running():
+                await until("it was refused", lambda: shard.health()["bomb"].error_reason)
+            assert peak() - before < 100 * 2**20
+
+    def peak() -> int:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    asyncio.run(live())
+
+
+def test_a_bad_target_that_recovers_loses_nothing(tmp_path: Path) -> None:
+    engine = Engine()
+    broken = {"now": True}
+
+    async def moody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        engine.counted += 1  # it works on while it cannot be scraped
+        await (error_500(reader, writer) if broken["now"] else send(writer, engine.page()))
+
+    async def live() -> Shard:
+        server = Server({"moody": moody})
+        async with server.serving():
+            shard = Shard(tmp_path, static(server.address, "moody"))
+            async with shard.running():
+                broken["now"] = False
+                await until("it is counted", lambda: shard.requests() > 1)
+                broken["now"] = True
+                await until("it fails", lambda: shard.health()["moody"].up is False)
+                broken["now"] = False
+                await until("it is up", lambda: shard.health()["moody"].up)
+            return shard
+
+    assert asyncio.run(live()).requests() == engine.counted
+
+
+# Discovery.
+
+
+@pytest.fixture
+def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "FILE_POLL", 0.05)
+
+
+def groups(address: str, *paths: str) -> list[dict[str, Any]]:
+    return [{"targets": list(one.targets), "labels": dict(one.labels)} for one in targets(address, paths)]
+
+
+@pytest.mark.usefixtures("fast_polls")
+@pytest.mark.parametrize("broken", ["[{", '{"targets": []}', '[{"targets": "a:1"}]', None])
+def test_a_broken_file_of_targets_keeps_those_before(tmp_path: Path, broken: str | None) -> None:
+    engine = Engine()
+    file = tmp_path / "targets.json"
+
+    def change(text: str | None) -> None:
+        if text is None:
+            file.unlink()
+        else:
+            (tmp_path / "new").write_text(text)
+            (tmp_path / "new").replace(file)
+
+    async def live() -> None:
+        server = Server({"a": engine, "b": Engine()})
+        async with server.serving():
+            change(json.dumps(groups(server.address, "a")))
+            shard = Shard(tmp_path, ScrapeJob(name="job", interval=INTERVAL, file_sd=(file,)))
+            failed = lambda: shard.metric("burnline_collector_discovery_failures_total", job="job", source=str(file))
+            async with shard.running():
+                await until("the target is counted", lambda: shard.requests() > 1)
+                change(broken)
+                await until("the file was refused", failed)
+                told = engine.counted
+                await until("the target is counted on", lambda: shard.requests() > told + 1)
+                change(json.dumps(groups(server.address, "b")))
+                await until("the file is read again", lambda: shard.health().keys() == {"b"})
+
+    asyncio.run(live())
+
+
+def test_a_discovery_service_that_fails_keeps_the_targets_before(tmp_path: Path) -> None:
+    engine = Engine()
+    state = {"answer": error_500, "address": ""}
+
+    async def listed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await send(writer, json.dumps(groups(state["address"], "a")).encode())
+
+    async def sd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await state["answer"](reader, writer)
+
+    async def live() -> None:
+        server = Server({"a": engine, "sd": sd})
+        async with server.serving():
+            state["address"] = server.address
+            url = f"http://{server.address}/sd"
+            job = ScrapeJob(name="job", interval=INTERVAL, http_sd=(HttpSd(url=url, refresh_interval=0.1),))
+            shard = Shard(tmp_path, job)
+            failures = lambda: shard.metric("burnline_collector_discovery_failures_total", job="job", source=url)
+            async with shard.running():
+                await until("the service was refused", failures)
+                state["answer"] = listed
+                await until("the target is counted", lambda: shard.requests() > 1)
+                for answer in (error_500, html, reset):
+                    state["answer"] = answer
+                    before = failures()
+                    await until("the service was refused", lambda: failures() > before)
+                told = engine.counted
+                await until("the target is counted on", lambda: shard.requests() > told + 1)
+
+    asyncio.run(live())
+
+
+# A full disk.
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
+    mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    if not mounted:
+        pytest.skip("needs the right to mount a file system")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_costs_no_count(small_disk: Path) -> None:
+    engine = Engine()
+
+    def fill() -> None:
+        with (small_disk / "ballast").open("wb", buffering=0) as file:
+            try:
+                while file.write(b"x" * 4096):
+                    pass
+            except OSError:
+                return
+
+    async def live() -> Shard:
+        server = Server({"a": engine})
+        async with server.serving():
+            shard = Shard(small_disk / "burnline", static(server.address, "a"))
+            failures = lambda: sum(
+                shard.metric("burnline_collector_flush_failures_total", reason=reason)
+                for reason in ("StorageFull", "StorageError", "StorageBusy")
+            )
+            async with shard.running():
+                await until("the target is counted", lambda: shard.requests() > 1)
+                fill()
+                await until("commits fail", lambda: failures() >= 5)
+                told = engine.counted
+                await until("it is scraped on", lambda: engine.counted > told + 3)
+                (small_disk / "ballast").unlink()
+                await until("commits succeed", lambda: shard.requests() > told + 3)
+            return shard
+
+    shard = asyncio.run(live())
+    assert shard.requests() == engine.counted
+    shard.database.dispose()
+
+
+# A clock that jumps.
+
+
+class Jumping(SystemClock):
+    """The machine's clock, set wrong by `ahead` seconds."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("jump", [7200.0, -7200.0, 90.0, -90.0])
+def test_a_clock_that_jumps_costs_no_count_and_doubles_none(tmp_path: Path, jump: float) -> None:
+    engine, clock = Engine(), Jumping()
+
+    async def live() -> Shard:
+        server = Server({"a": engine})
+        async with server.serving():
+            shard = Shard(tmp_path, static(server.address, "a"), clock)
+            async with shard.running():
+                await until("the target is counted", lambda: shard.requests() > 2)
+                clock.ahead = jump
+                told = engine.counted
+                await until("it is counted on", lambda: shard.requests() > told + 2)
+                clock.ahead = 0.0
+                told = engine.counted
+                await until("it is counted after the return", lambda: shard.requests() > told + 2)
+            return shard
+
+    assert asyncio.run(live()).requests() == engine.counted
