@@ -58,7 +58,7 @@ class Notification:
     @property
     def incident_url(self) -> str:
         """Where a person sees the incident."""
-        return self.external_url if self.incident_id is None else f"{self.external_url}/incidents/{self.incident_id}"
+        return self.external_url if self.incident_id is None else f"{self.external_url}/?incident={self.incident_id}"
 
     @property
     def common_labels(self) -> dict[str, str]:

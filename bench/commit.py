@@ -32,6 +32,7 @@ from storage.ledger.rows import SourceFlush
 from storage.plan import MeasurePlan
 from storage.tables import ledger_row, source
 
+_OURS, _PEER = "burnline.db", "cells.db"
 _DIMENSIONS = ("model", "version", "region", "tenant")
 _SHAPES = 20
 """Simulated targets; a fleet's targets show their pages in turn, since making 1,000 pages would take longer than all
@@ -173,37 +174,29 @@ class _RowPerCell:
         found = self.connection.execute("SELECT source, width, bucket, series, cell, n FROM cell")
         return {tuple(row[:5]): row[5] for row in found}
 
-    def size(self) -> int:
-        """Bytes of the cells' pages; the checkpoints are dropped first, since ours are weighed apart too."""
-        self.connection.execute("DROP TABLE checkpoint")
-        self.connection.execute("VACUUM")
-        page_count, page_size = (
-            self.connection.execute(f"PRAGMA {of}").fetchone()[0] for of in ("page_count", "page_size")
-        )
-        return int(page_count * page_size)
-
 
 class _Run(NamedTuple):
     """A fleet's flushes, and what the ledger and the peer weigh after them."""
 
     flushes: list[_Flush]
     rows: int
-    blob_bytes: int
-    state_bytes: int
     cells: int
+    table_bytes: int
+    blob_bytes: int
     peer_bytes: int
+    state_bytes: int
 
 
 def _run(folder: Path, size: int, rounds: int) -> _Run:
     folder.mkdir()
-    database = Database(sqlite_url(folder / "burnline.db"))
+    database = Database(sqlite_url(folder / _OURS))
     try:
         migrate.upgrade(database)
-        fleet, peer = _Fleet(database, size), _RowPerCell(folder / "cells.db")
+        fleet, peer = _Fleet(database, size), _RowPerCell(folder / _PEER)
         _turn(fleet, peer)  # the first pages are baselines
         flushes = [_turn(fleet, peer) for _ in range(rounds)]
         _verify(database, peer)
-        return _weigh(database, peer, flushes)
+        return _weigh(folder, database, peer, flushes)
     finally:
         database.dispose()
 
@@ -261,12 +254,28 @@ def _sums(cells: _PeerCells, width: int) -> dict[int, Cells]:
     return {bucket: dict(counts) for bucket, counts in result.items()}
 
 
-def _weigh(database: Database, peer: _RowPerCell, flushes: list[_Flush]) -> _Run:
+def _weigh(folder: Path, database: Database, peer: _RowPerCell, flushes: list[_Flush]) -> _Run:
     with database.read() as connection:
         blobs = [len(row.cells) for row in connection.execute(select(ledger_row.c.cells))]
         states = [len(row.state) for row in connection.execute(select(source.c.state))]
+    database.dispose()
     cells = len(peer.cells())
-    return _Run(flushes, len(blobs), sum(blobs), round(median(states)), cells, peer.size())
+    peer.connection.close()
+    table, peer_table = _table_bytes(folder / _OURS, "ledger_row"), _table_bytes(folder / _PEER, "cell")
+    return _Run(flushes, len(blobs), cells, table, sum(blobs), peer_table, round(median(states)))
+
+
+def _table_bytes(file: Path, table: str) -> int:
+    """What the file shrinks by without the table: its pages and those of its indexes, well filled."""
+    connection = sqlite3.connect(file, isolation_level=None)
+    page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    pages = []
+    for statement in ("VACUUM", f"DROP TABLE {table}"):
+        connection.execute(statement)
+        connection.execute("VACUUM")
+        pages.append(int(connection.execute("PRAGMA page_count").fetchone()[0]))
+    connection.close()
+    return (pages[0] - pages[1]) * page_size
 
 
 # The report.
@@ -278,7 +287,7 @@ def _speeds(results: dict[int, _Run]) -> Table:
         "ms a flush",
         "of it, checkpoints",
         "row a cell, ms",
-        "which is",
+        "row a cell takes",
         "roll-ups, ms",
         "their store, ms",
     )
@@ -302,20 +311,21 @@ def _sizes(results: dict[int, _Run]) -> Table:
         "rows a flush",
         "cells a row",
         "bytes a row",
+        "of it, cells",
         "row a cell, bytes",
-        "which is",
+        "row a cell takes",
         "bytes a checkpoint",
     )
     return Table(head, [_size(size, run) for size, run in results.items()])
 
 
 def _size(size: int, run: _Run) -> Sequence[str]:
-    a_row, peer = run.blob_bytes / run.rows, run.peer_bytes / run.rows
+    a_row, blob, peer = (total / run.rows for total in (run.table_bytes, run.blob_bytes, run.peer_bytes))
     a_flush = median(one.rows for one in run.flushes)
     return (
         f"{size:,}",
         f"{a_flush:,.0f}",
-        *map(figure, (run.cells / run.rows, a_row, peer)),
+        *map(figure, (run.cells / run.rows, a_row, blob, peer)),
         ratio(peer, a_row),
         figure(run.state_bytes),
     )

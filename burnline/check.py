@@ -11,12 +11,13 @@ from core.errors import ConfigError, SpecError
 def check(settings: Settings) -> list[str]:
     """Notes for people; ConfigError where the parts could not run together."""
     _check_slos(settings)
-    require_loopback(settings.api.host)
+    require_loopback("api.host", settings.api.host)
+    require_loopback("dashboard.host", settings.dashboard.host)
     notes = []
     targets = sum(len(s.targets) for job in settings.collector.scrape for s in job.static)
-    notes.append(f"{len(settings.collector.scrape)} scrape jobs, {targets} static targets")
-    notes.append(f"{len(settings.engine.packs)} packs, {len(settings.engine.slos)} SLO paths")
-    notes.append(f"{len(settings.alerting.receivers)} receivers")
+    notes.append(f"{_count(len(settings.collector.scrape), 'scrape job')}, {_count(targets, 'static target')}")
+    notes.append(f"{_count(len(settings.engine.packs), 'pack')}, {_count(len(settings.engine.slos), 'SLO path')}")
+    notes.append(_count(len(settings.alerting.receivers), "receiver"))
     if not settings.alerting.receivers:
         notes.append("note: no receivers: incidents open on the page, and nobody is paged")
     if not settings.collector.scrape:
@@ -26,10 +27,14 @@ def check(settings: Settings) -> list[str]:
     return notes
 
 
-def require_loopback(host: str) -> None:
-    """Without tokens the API is for this machine alone."""
+def require_loopback(setting: str, host: str) -> None:
+    """Without tokens and logins, what people can change is for this machine alone."""
     if host != "localhost" and not _is_loopback(host):
-        raise ConfigError(f"api.host is {host}, but no token protects the API: bind it to 127.0.0.1")
+        raise ConfigError(f"{setting} is {host}, but neither token nor login protects it: bind it to 127.0.0.1")
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -55,8 +55,8 @@ def engine(settings: Settings) -> None:
     prepare("engine")
     metrics = EngineMetrics()
     serve_metrics(metrics.registry, settings.metrics_ports.engine)
-    url = settings.dashboard.external_url
-    service = EngineService(_open(settings), settings.engine, url, SystemClock(), metrics)
+    watched = settings.engine.model_copy(update={"runbook_url": settings.runbook_url})
+    service = EngineService(_open(settings), watched, settings.dashboard.external_url, SystemClock(), metrics)
     run_until_signal(service.run)
 
 
@@ -78,7 +78,7 @@ def api(settings: Settings) -> None:
     from burnline.check import require_loopback  # noqa: PLC0415
 
     prepare("api")
-    require_loopback(settings.api.host)
+    require_loopback("api.host", settings.api.host)
     config = uvicorn.Config(
         create_app(_open(settings)),
         host=settings.api.host,
@@ -102,9 +102,11 @@ def api(settings: Settings) -> None:
 
 def dashboard(settings: Settings) -> None:
     """Become the dashboard's server."""
+    from burnline.check import require_loopback  # noqa: PLC0415
     from dashboard.launch import command  # noqa: PLC0415
 
     prepare("dashboard")
+    require_loopback("dashboard.host", settings.dashboard.host)
     launch = command(settings.database_url, settings.dashboard)
     os.execvpe(launch.argv[0], launch.argv, {**os.environ, **launch.env})  # noqa: S606 - the command is our own
 

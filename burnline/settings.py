@@ -72,6 +72,11 @@ class Settings(BaseModel):
         """The database's URL, SQLite in the storage folder by default."""
         return self.storage.url or f"sqlite:///{self.storage.directory / 'burnline.db'}"
 
+    @property
+    def runbook_url(self) -> str:
+        """What links to runbooks begin with: the API serves those that Burnline brings."""
+        return self.engine.runbook_url or f"http://{self.api.host}:{self.api.port}/runbooks"
+
 
 def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a file (by default `burnline.yaml` where it exists) and the environment, or a ConfigError."""

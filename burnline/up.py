@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -23,55 +22,61 @@ DemoChoice = tuple[str, float, int, Path]
 """(scenario, speed, days of history, folder)."""
 
 
-def run(config: Path | None, demo: DemoChoice | None) -> int:
+def run(config: Path | None, choice: DemoChoice | None) -> int:
     """Run until a signal; returns the exit code."""
     prepare("up")
-    extra: list[Child] = []
-    if demo is not None:
-        config, extra = _demo(demo)
-    settings = load(config)
+    demo = None if choice is None else _Demo(choice)
+    settings = load(demo.config if demo is not None else config)
     for note in check(settings):
         typer.echo(note)
     typer.echo(f"database: {settings.database_url}")
     migrate.upgrade(Database(settings.database_url))
     if demo is not None:
-        _fill(settings, demo)
+        demo.fill(settings)
     _say_where(settings, demo)
-    children = [*extra, *(Child(part, part_command(part, config), after) for part, after in PARTS.items())]
-    supervisor = Supervisor(children)
-
-    async def supervise(stop: asyncio.Event) -> None:
-        await supervisor.run(stop)
-
-    run_until_signal(supervise)
+    used = demo.config if demo is not None else config
+    children = [Child(part, part_command(part, used), after) for part, after in PARTS.items()]
+    supervisor = Supervisor([*(demo.children() if demo is not None else []), *children])
+    run_until_signal(supervisor.run)
     typer.echo("stopped")
     return USAGE if supervisor.misconfigured else 0
 
 
-def _demo(choice: DemoChoice) -> tuple[Path, list[Child]]:
-    from burnline.demo.up import demo_settings, write_config  # noqa: PLC0415 - only the demo pays for its imports
+class _Demo:
+    """The demo fleet of this run; its ports are chosen once."""
 
-    scenario, speed, _, directory = choice
-    demo = demo_settings(directory, scenario, 1, speed)
-    config = write_config(demo, directory / "storage")
-    argv = [sys.executable, "-m", "burnline", "demo-fleet", "--scenario", scenario, "--speed", str(speed)]
-    argv += ["--directory", str(directory), "--base-port", str(demo.base_port)]
-    return config, [Child("demo-fleet", argv)]
+    def __init__(self, choice: DemoChoice) -> None:
+        from burnline.demo.up import demo_settings, write_config  # noqa: PLC0415 - only the demo pays for its imports
+
+        scenario, speed, self._days, directory = choice
+        self.settings = demo_settings(directory, scenario, 1, speed)
+        self.config = write_config(self.settings, directory / "storage")
+
+    def fill(self, settings: Settings) -> None:
+        """Fill the history, once a folder."""
+        from burnline.demo.up import fill_history  # noqa: PLC0415
+
+        if self._days and (parsed := fill_history(settings, self.settings, self._days)):
+            typer.echo(f"filled {self._days} days of history from {parsed} pages")
+
+    def children(self) -> list[Child]:
+        """The fleet as a child process."""
+        demo = self.settings
+        argv = [sys.executable, "-m", "burnline", "demo-fleet", "--scenario", demo.scenario, "--speed", str(demo.speed)]
+        argv += ["--directory", str(demo.directory), "--base-port", str(demo.base_port)]
+        return [Child("demo-fleet", argv)]
+
+    @property
+    def pager(self) -> str:
+        """Where the receiver shows what it got."""
+        from burnline.demo.settings import topology  # noqa: PLC0415
+
+        return f"http://{topology(self.settings).receiver}/"
 
 
-def _fill(settings: Settings, choice: DemoChoice) -> None:
-    from burnline.demo.up import demo_settings, fill_history  # noqa: PLC0415
-
-    scenario, speed, days, directory = choice
-    if days and (parsed := fill_history(settings, demo_settings(directory, scenario, 1, speed), days)):
-        typer.echo(f"filled {days} days of history from {parsed} pages")
-
-
-def _say_where(settings: Settings, demo: DemoChoice | None) -> None:
+def _say_where(settings: Settings, demo: _Demo | None) -> None:
     typer.echo(f"dashboard:  {settings.dashboard.external_url}")
     typer.echo(f"API:        http://{settings.api.host}:{settings.api.port}/docs (ready: /readyz)")
     if demo is not None:
-        for receiver in settings.alerting.receivers[:1]:
-            if receiver.webhook is not None:
-                typer.echo(f"the demo's pager: {demo[3] / 'fleet.json'} names its URL; what it got is on its page")
-    typer.echo("Ctrl-C stops everything")
+        typer.echo(f"demo pager: {demo.pager}")
+    typer.echo("Ctrl-C stops everything; targets are scraped as soon as they answer")

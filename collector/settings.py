@@ -18,6 +18,10 @@ Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 """Seconds, or a Prometheus duration such as 15s."""
 
 
+LONGEST_INTERVAL = 30.0
+"""A watermark over 60 s old is the alert `collector blind`; it lags by an interval, a timeout and a flush."""
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +62,13 @@ class ScrapeJob(_Settings):
     """Targets that are scraped alike."""
 
     name: str = Field(description="value of the label job")
-    interval: Duration = Field(default=15.0, gt=0, description="time between two scrapes of a target")
+    interval: Duration = Field(
+        default=15.0,
+        gt=0,
+        le=LONGEST_INTERVAL,
+        description="time between two scrapes of a target; over 30s the counts would be so old that nobody can say "
+        "whether the collector is blind",
+    )
     timeout: Duration = Field(
         default=10.0, gt=0, description="a scrape that takes longer has failed; at most the interval"
     )

@@ -72,6 +72,9 @@ class CollectorShard:
         self._counting = Counting(settings.dimensions, self._read_plan())
         self._series = SeriesWriter(self._directory, settings.shard, clock, SeriesLimits())
         self._watched: dict[str, float] = {}
+        self._known = {one.url: one for one in fleet.targets(database, with_left=True)}
+        with database.read() as connection:
+            self._watermark = fleet.watermark(connection) or 0.0
         self._flush_lock = asyncio.Lock()
         # Jobs whose targets are not known yet; None once the targets of an earlier process have been compared.
         self._undiscovered: set[str] | None = {job.name for job in settings.scrape}
@@ -144,11 +147,28 @@ class CollectorShard:
         counter = SourceCounter(checkpoint, job.interval, self._watched[job.name], price)
         reader = TargetReader(counter, target.labels, self._counting)
         counter.discovered(now)
-        health = TargetHealth(
+        health = self._health_of(job, target)
+        health.groups = [dict(group) for group in reader.groups()]
+        return TargetLoop(target, job, reader, health, self._tools, ssl_context(job), self._attempted(counter, now))
+
+    def _health_of(self, job: ScrapeJob, target: Target) -> TargetHealth:
+        """How the target did when it was last known: what an earlier process saw holds until it is asked again."""
+        own = TargetHealth(
             target.url, self._settings.shard, job.name, dict(target.labels), job.interval, self._watched[job.name]
         )
-        health.groups = [dict(group) for group in reader.groups()]
-        return TargetLoop(target, job, reader, health, self._tools, ssl_context(job), now)
+        known = self._known.pop(target.url, None)
+        if known is None:
+            return own
+        kept = {name: getattr(own, name) for name in ("shard", "job", "labels", "interval", "watched_since", "left_at")}
+        return replace(known, **kept)
+
+    def _attempted(self, counter: SourceCounter, now: float) -> float:
+        """Up to when the target was asked: with a checkpoint not now, since what it did meanwhile is not counted yet.
+
+        The checkpoint of a target that was away for long must not draw the watermark back.
+        """
+        since = now if counter.expected_until is None else min(counter.expected_until, now)
+        return max(since, min(self._watermark, now))
 
     def _relabel(self, loop: TargetLoop, target: Target) -> None:
         if loop.target != target:
@@ -203,6 +223,7 @@ class CollectorShard:
         settlement = commit(self._db, self._dictionary, batch.pending, batch.started, also)
         self._metrics.flush_seconds.observe(self._clock.monotonic() - began)
         self._metrics.flushed_through.set(batch.flushed_through)
+        self._watermark = batch.flushed_through
         return settlement
 
     def _settle(self, batch: _Batch, settlement: Settlement) -> None:

@@ -116,8 +116,14 @@ def _description(reading: Reading, stand: Stand) -> str:
     window = stand.row.long if stand.row else min(reading.windows, default=slo.window_seconds)
     spent = reading.windows.get(window, reading.period)
     left = reading.period.remaining
-    budget = f" {left:.1%} of the {render(slo.window_seconds)} budget is left." if left is not None else ""
+    budget = "" if left is None else f" {_budget(left, render(slo.window_seconds))}"
     return f"{_what(reading, spent.bad, spent.counts.total)} over {render(window)}.{budget} {slo.description}".strip()
+
+
+def _budget(left: float, window: str) -> str:
+    if left < 0:
+        return f"The {window} budget is spent {1 - left:.1f} times over."
+    return f"{left:.1%} of the {window} budget is left."
 
 
 def _what(reading: Reading, bad: int, total: int) -> str:

@@ -34,38 +34,44 @@ class EngineService:
         self._files = SloFiles(settings, metrics)
         self._engine = Engine(database, settings, dashboard_url, self._files.slos, clock, metrics)
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._epoch: int | None = None
+        """Of the lease, as long as it is held."""
         self._leading: int | None = None
+        """The epoch that the engine was opened for; None: it has to read everything anew."""
         self._cleaned = clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Tick until `stop` is set; the lease is renewed between ticks, so a long tick does not lose it."""
+        """Tick until `stop` is set; the lease is renewed meanwhile, so that a long tick does not lose it."""
         due = 0.0
         while not stop.is_set():
             if await asyncio.to_thread(self._hold) and self._clock.monotonic() >= due:
                 due = self._clock.monotonic() + self._settings.tick_interval
-                await asyncio.to_thread(self._round)
+                await self._while_renewing(asyncio.create_task(asyncio.to_thread(self._round)))
             await _sleep(stop, min(self._settings.lease_ttl / 3, self._settings.tick_interval))
         await asyncio.to_thread(self._release)
 
+    async def _while_renewing(self, work: asyncio.Task[None]) -> None:
+        while not (await asyncio.wait({work}, timeout=self._settings.lease_ttl / 3))[0]:
+            await asyncio.to_thread(self._hold)
+        work.result()
+
     def _hold(self) -> bool:
-        """Take or renew the lease; a new epoch reads everything anew."""
+        """Take or renew the lease."""
         try:
             epoch = leases.acquire(self._db, LEASE, self._holder, self._clock.now(), self._settings.lease_ttl)
-            if epoch is not None and epoch != self._leading:
-                self._files.refresh()
-                self._engine.lead(epoch, self._files.slos)
-                log.info("this engine leads (epoch %d)", epoch)
         except StorageError as error:
             self._failed(error)
             return False
-        self._leading = epoch
+        self._epoch = epoch
         self._metrics.leader.set(epoch is not None)
         return epoch is not None
 
     def _round(self) -> None:
         began = self._clock.monotonic()
         try:
-            if self._files.refresh():
+            if self._epoch is not None and self._epoch != self._leading:
+                self._lead(self._epoch)
+            elif self._files.refresh():
                 self._engine.use(self._files.slos)
                 log.info("SLO files changed: %d SLOs in force", len(self._files.slos))
             self._engine.tick()
@@ -76,6 +82,13 @@ class EngineService:
             self._failed(error)
         self._metrics.tick_seconds.observe(self._clock.monotonic() - began)
 
+    def _lead(self, epoch: int) -> None:
+        """A new epoch reads everything anew, with the files as they are by now."""
+        self._files.refresh()
+        self._engine.lead(epoch, self._files.slos)
+        self._leading = epoch
+        log.info("this engine leads (epoch %d)", epoch)
+
     def _failed(self, error: StorageError) -> None:
         """The next round reads the ledger anew: memory may be ahead of what was written."""
         self._leading = None
@@ -84,7 +97,7 @@ class EngineService:
         log.log(level, "tick not finished, it is done again: %s", error)
 
     def _release(self) -> None:
-        if self._leading is not None:
+        if self._epoch is not None:
             leases.release(self._db, LEASE, self._holder)
 
 

@@ -37,5 +37,8 @@ class EngineSettings(BaseModel):
     lease_ttl: Duration = Field(default=10.0, description="a leader that is silent for this long is replaced")
     slos: tuple[Path, ...] = Field(default=(), description="OpenSLO files and folders, re-read on change")
     packs: tuple[str, ...] = Field(default=("llm-serving",), description="packs of SLOs that Burnline brings")
-    runbook_url: str = Field(default="", description="base URL of runbooks: <base>/<alert name>.md is linked in alerts")
+    runbook_url: str = Field(
+        default="",
+        description="base URL of runbooks, as <base>/<alert name>.md; empty links to those that the API serves",
+    )
     absence: AbsenceSettings = Field(default=AbsenceSettings(), description="pages for what is not there")

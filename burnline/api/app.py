@@ -8,14 +8,15 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import Body, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware.base import RequestResponseEndpoint
 
 from burnline import views
 from burnline.readiness import readiness
+from burnline.runbooks import read_runbook
 from core.durations import parse_prometheus
 from core.errors import BurnlineError, ConfigError, ParseError, StorageError
 from core.matchers import parse_matchers
@@ -53,6 +54,7 @@ def create_app(database: Database) -> FastAPI:
     requests = Counter("burnline_api_requests", "Answers by status.", ["status"], registry=registry)
     _guard(app, requests)
     _health(app, database, registry)
+    _runbooks(app)
     _reading(app, database)
     _writing(app, database)
     return app
@@ -95,6 +97,21 @@ def _health(app: FastAPI, database: Database, registry: CollectorRegistry) -> No
     def metrics() -> Response:
         """The API's own metrics."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _runbooks(app: FastAPI) -> None:
+    @app.get(
+        "/runbooks/{name}.md",
+        tags=["runbooks"],
+        response_class=PlainTextResponse,
+        responses={404: {"description": "no runbook of that name"}},
+    )
+    def runbook(name: Annotated[str, Path(pattern="^[A-Za-z]{1,64}$")]) -> str:
+        """What to do when an alert of this name wakes you."""
+        text = read_runbook(name)
+        if text is None:
+            raise HTTPException(404, f"there is no runbook {name}")
+        return text
 
 
 def _reading(app: FastAPI, database: Database) -> None:

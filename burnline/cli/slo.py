@@ -53,13 +53,17 @@ def print_status(rows: list[dict[str, Any]]) -> None:
                 row["state"],
                 row["slo"],
                 group or "-",
-                _percent(row["sli"]),
+                _percent(row["sli"]) if row["objective"] else _plain(row["sli"]),
                 _percent(row["budget_remaining"]),
                 burn or "-",
                 row["reason"] or "",
             ]
         )
     table(lines, ["STATE", "SLO", "GROUP", "SLI", "BUDGET LEFT", "BURN", "NOTE"])
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _percent(value: float | None) -> str:

@@ -50,7 +50,6 @@ collector:
 engine:
   tick_interval: 5s
   packs: [llm-serving]
-  runbook_url: https://github.com/burnline/burnline/blob/main/docs/runbooks
 alerting:
   receivers:
     - name: page

@@ -168,7 +168,9 @@ def test_totals_are_those_of_the_generator_whatever_becomes_of_its_servers(seed:
             inside, wrong = history.expected(region, seconds, end + 1)
             rate = row["burn_rates"].get(window)
             if window in row["burn_rates"]:
-                assert rate == (None if not inside + wrong else pytest.approx(wrong / (inside + wrong) / 0.01, abs=1e-9))
+                assert rate == (
+                    None if not inside + wrong else pytest.approx(wrong / (inside + wrong) / 0.01, abs=1e-9)
+                )
 
 
 def test_every_field_of_the_contract_is_there_and_what_is_unknown_is_null_with_a_reason(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The language of the scenarios in tests/slo_engine/scenarios: traffic at times, ticks at minutes, what must be said.
 
-    slo NAME TARGET: INDICATOR          requests | ttft <= S | kv_cache <= X | tokens >= N [while waiting] | cost <= $ / 1000
+    slo NAME TARGET: INDICATOR          requests | selector BAD TOTAL BY | ttft <= S | kv_cache <= X
+                                        cost <= $ for 1000 | tokens >= N a second [while waiting] | prometheus
     count A-B GROUP [SHAPE]: NAME N …   so many in each minute, straight into the ledger; names are good, bad, ttft≤S, …
     scrape TARGET A-B every S LABELS: SERIES+N …, SERIES=N …   pages of a vLLM target, from A on, up to and without B
     silent TARGET A-B every S           scrapes that fail
@@ -27,7 +28,7 @@ from collector.exposition import Series
 from collector.replay import Samples, TimedPage
 from core.labels import make
 from core.measures import Measure
-from tests.slo_engine.world import GOOD_REQUESTS, START, World, ratio, spec, threshold
+from tests.slo_engine.world import START, World, ratio, spec, threshold
 
 BOUNDS = (0.1, 0.25, 0.5, 1.0)
 OTHER_BOUNDS = (0.2, 0.5, 0.8)
@@ -85,6 +86,18 @@ def measure_of(name: str, layer: str) -> tuple[Measure, int]:
     raise AssertionError(name)
 
 
+SERIES = {
+    "ok": ("vllm:request_success_total", (("finished_reason", "stop"),)),
+    "error": ("vllm:request_success_total", (("finished_reason", "error"),)),
+    "abort": ("vllm:request_success_total", (("finished_reason", "abort"),)),
+    "tokens": ("vllm:generation_tokens_total", ()),
+    "waiting": ("vllm:num_requests_waiting", ()),
+    "kv": ("vllm:kv_cache_usage_perc", ()),
+    "start": ("process_start_time_seconds", ()),
+}
+"""Short names of a vLLM page's series."""
+
+
 @dataclass
 class Target:
     """A vLLM server that is scraped: its counters grow from page to page."""
@@ -94,25 +107,13 @@ class Target:
     values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
     series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = field(default_factory=dict)
 
-    NAMES = {
-        "ok": ("vllm:request_success_total", (("finished_reason", "stop"),)),
-        "error": ("vllm:request_success_total", (("finished_reason", "error"),)),
-        "abort": ("vllm:request_success_total", (("finished_reason", "abort"),)),
-        "tokens": ("vllm:generation_tokens_total", ()),
-        "waiting": ("vllm:num_requests_waiting", ()),
-        "kv": ("vllm:kv_cache_usage_perc", ()),
-        "start": ("process_start_time_seconds", ()),
-    }
-
-    START = ("process_start_time_seconds", ())
-
     def page(self, changes: list[str]) -> Samples:
         """The next page."""
         for change in changes:
-            if change.startswith("start=") and float(change[6:]) != self.values.get(self.START):
+            if change.startswith("start=") and float(change[6:]) != self.values.get(SERIES["start"]):
                 self.values = dict.fromkeys(self.values, 0.0)  # a new process counts from zero
             name, sign, amount = re.fullmatch(r"([\w.@]+)([+=])(.+)", change).groups()  # type: ignore[union-attr]
-            metric, labels = self.NAMES.get(name, (name, ()))
+            metric, labels = SERIES.get(name, (name, ()))
             key = (metric, tuple(labels))
             self.values[key] = (self.values.get(key, 0.0) if sign == "+" else 0.0) + float(amount)
             model = dict(self.labels).get("model", "m")
@@ -172,7 +173,12 @@ class Script:
             found.setdefault((measure, pairs(group)), {})[cell] = int(n)
         coverage = None if options.get("coverage") == "none" else float(options.get("coverage", "1"))
         self.world.count(
-            range(begin, end, 60), found, options.get("source", f"{layer} {group}"), layer, coverage, spread="spread" in options
+            range(begin, end, 60),
+            found,
+            options.get("source", f"{layer} {group}"),
+            layer,
+            coverage,
+            spread="spread" in options,
         )
 
     def _scrape(self, rest: str) -> None:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.buckets import TIERS, start_of
+from core.matchers import parse_matchers
 from core.measures import TARGET_TIME, Measure
 from slo_engine.book import Account, Book
 from slo_engine.burn import Revision, spent
 from slo_engine.compile import compile_slo
 from slo_engine.specs.model import Alerting, EventRatio, Place, RateSlices, SignalMetric, Slo
-from core.matchers import parse_matchers
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import RowKey
 
@@ -123,7 +123,10 @@ def test_buckets_may_come_in_any_order_and_again_with_other_content(
 
 
 revisions_ = st.lists(
-    st.tuples(st.integers(-600, 3 * DAY), st.integers(0, 50)), min_size=1, max_size=5, unique_by=lambda one: one[0] // 60
+    st.tuples(st.integers(-600, 3 * DAY), st.integers(0, 50)),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda one: one[0] // 60,
 )
 
 

@@ -46,7 +46,9 @@ def lay_down(world: World, group: tuple[tuple[str, str], ...], traffic: list[tup
 
 
 @given(spells, spells, ticks)
-@example([(20, 1000, 0.0, 1.0), (30, 1000, 1.0, 1.0), (60, 1000, 0.0, 1.0)], [(9, 1, 1.0, 0.0)], [(1, "begin anew")] * 25)
+@example(
+    [(20, 1000, 0.0, 1.0), (30, 1000, 1.0, 1.0), (60, 1000, 0.0, 1.0)], [(9, 1, 1.0, 0.0)], [(1, "begin anew")] * 25
+)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_live_engine_tells_what_a_backtest_of_the_same_minutes_tells_through_restarts_and_changes_of_leader(
     traffic: list[tuple[int, int, float, float]],
@@ -73,7 +75,9 @@ def test_a_live_engine_tells_what_a_backtest_of_the_same_minutes_tells_through_r
             world.tick(minute)
         found = [(one.at, one.slo, one.group_key, one.severity, one.transition) for one in world.events("success")]
         slos = world.slos
-        expected = [(c.minute, c.slo, c.group_key, c.severity, c.transition) for c in backtest(world.db, slos, judged, {})]
+        expected = [
+            (c.minute, c.slo, c.group_key, c.severity, c.transition) for c in backtest(world.db, slos, judged, {})
+        ]
         world.db.dispose()
         assert found == expected
 
@@ -132,7 +136,7 @@ def test_the_plan_holds_the_selectors_of_the_slos_in_force(world: World) -> None
     selectors = ratio("selector: 'x_total{code=\"500\"}', by: [pod]", "selector: x_total, by: [pod]", "bad")
     world.lead(spec(selectors), spec(name="other"))
     found = plan.current(world.db)
-    assert [one.name for one in found.selectors] == ['selector:x_total by(pod)', 'selector:x_total{code="500"} by(pod)']
+    assert [one.name for one in found.selectors] == ["selector:x_total by(pod)", 'selector:x_total{code="500"} by(pod)']
     world.lead()
     assert plan.current(world.db).revision == found.revision
     world.lead(spec(name="other"))

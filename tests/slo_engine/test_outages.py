@@ -1,7 +1,7 @@
 """Step outages on steady traffic against their closed forms (The Site Reliability Workbook, chapter 5).
 
-One window fires after factor × budget × window / error ratio, two joined by AND after the longer time, rows joined by OR after
-the shorter. After an outage that lasted at least that long a window clears window − that time after the end.
+One window fires after factor × budget × window / error ratio, two joined by AND after the longer time, rows joined
+by OR after the shorter. After an outage that lasted at least that long a window clears window − that time after the end.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ def test_an_alert_fires_and_ends_within_the_minute_of_its_closed_form(
         if (time := detection(severity, ratio)) is not None
     }
     # It ends at the second evaluation below, a minute after the first.
-    wanted |= {
-        (severity, "resolved"): end + reset(severity, ratio, lasted) + 60 for severity, _ in list(wanted)
-    }
+    wanted |= {(severity, "resolved"): end + reset(severity, ratio, lasted) + 60 for severity, _ in list(wanted)}
     for at in sorted(wanted.values()):
         evaluate_around(world, math.ceil(at / 60) * 60)
-    told = {(one.severity, one.transition): one.at for one in world.events() if one.transition in ("firing", "resolved")}
+    told = {
+        (one.severity, one.transition): one.at for one in world.events() if one.transition in ("firing", "resolved")
+    }
     assert set(told) == set(wanted)
     for what, at in wanted.items():
         assert abs(told[what] - at) <= 60, what

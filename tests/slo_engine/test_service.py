@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from core.clock import ManualClock
 from core.errors import SpecError, StorageBusy
 from core.measures import Measure
 from slo_engine.metrics import EngineMetrics
@@ -67,7 +68,9 @@ def committed(world: World, minute: int) -> None:
         fleet.put_shard(connection, "test", minute, START, minute, {})
 
 
-def test_a_leader_that_dies_is_replaced_when_its_lease_ends_and_no_alert_is_told_twice(world: World, folder: Path) -> None:
+def test_a_leader_that_dies_is_replaced_when_its_lease_ends_and_no_alert_is_told_twice(
+    world: World, folder: Path
+) -> None:
     world.count(range(START, START + 7200, 60), {(BAD, M): 1000})
     first, second = Member(world, folder), Member(world, folder)
     committed(world, START + 600)
@@ -85,13 +88,16 @@ def test_a_leader_that_dies_is_replaced_when_its_lease_ends_and_no_alert_is_told
     assert world.told("success") == told
 
 
-def test_a_leader_that_slept_through_its_lease_writes_nothing_and_goes_on_as_a_follower(world: World, folder: Path) -> None:
+def test_a_leader_that_slept_through_its_lease_writes_nothing_and_goes_on_as_a_follower(
+    world: World, folder: Path
+) -> None:
     world.count(range(START, START + 7200, 60), {(BAD, M): 1000})
     first, second = Member(world, folder), Member(world, folder)
     committed(world, START + 600)
-    assert first.service._hold()
+    assert first.round()
     world.clock.advance(60)
     assert second.round()
+    committed(world, START + 665)
     first.service._round()
     assert first.value("burnline_engine_tick_failures_total", reason="LeaseLost") == 1
     assert not first.round()
@@ -120,7 +126,9 @@ def test_an_slo_file_that_is_added_is_in_force_at_the_next_round(world: World, f
     assert in_force(world) == {"more"}
 
 
-@pytest.mark.parametrize("broken", ["kind: SLO\n", "{{{", spec(name="success").replace("\n  name: success", "\n  name: Not A Name"), ""])
+@pytest.mark.parametrize(
+    "broken", ["kind: SLO\n", "{{{", spec(name="success").replace("\n  name: success", "\n  name: Not A Name"), ""]
+)
 def test_a_broken_file_keeps_the_slos_before_it_and_says_so(
     broken: str, world: World, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -191,15 +199,42 @@ def test_a_round_that_fails_is_done_again(world: World, folder: Path, monkeypatc
 def test_a_service_that_is_stopped_gives_its_lease_back(world: World, folder: Path) -> None:
     member = Member(world, folder)
     committed(world, START + 60)
+    run_until(member, lambda: member.service._leading is not None)
+    assert leases.acquire(world.db, LEASE, "another", world.clock.now(), 10.0) == 2
 
-    async def run_and_stop() -> None:
+
+def test_a_round_that_outlasts_the_lease_keeps_it(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = Member(world, folder)
+    member.service._settings = EngineSettings(packs=(), slos=(folder,), lease_ttl=0.03)
+    committed(world, START + 60)
+    renewed: list[float] = []
+    acquire, tick = leases.acquire, member.service._engine.tick
+
+    def count(*args: Any) -> int | None:
+        renewed.append(world.clock.now())
+        return acquire(*args)
+
+    def slow() -> None:
+        seen = len(renewed)
+        while len(renewed) < seen + 2:  # the round goes on until the lease was renewed twice meanwhile
+            time.sleep(0.002)
+        tick()
+
+    monkeypatch.setattr(leases, "acquire", count)
+    monkeypatch.setattr(member.service._engine, "tick", slow)
+    run_until(member, lambda: bool(store.evaluations(world.db)))
+    assert member.value("burnline_engine_tick_failures_total", reason="LeaseLost") is None
+
+
+def run_until(member: Member, reached: Callable[[], bool]) -> None:
+    """Run the service as it runs in its process, and stop it once something is so."""
+
+    async def run() -> None:
         stop = asyncio.Event()
         running = asyncio.create_task(member.service.run(stop))
-        while member.service._leading is None:
-            await asyncio.sleep(0.01)
+        while not reached() and not running.done():  # noqa: ASYNC110 - what is waited for is in another thread
+            await asyncio.sleep(0.005)
         stop.set()
         await running
 
-    asyncio.run(run_and_stop())
-    assert isinstance(world.clock, ManualClock)
-    assert leases.acquire(world.db, LEASE, "another", world.clock.now(), 10.0) == 2
+    asyncio.run(run())

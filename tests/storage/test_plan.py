@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from storage import plan
+from storage.database import Database
+from storage.plan import MeasurePlan, SelectorMeasure
+
+ERRORS = SelectorMeasure(selector='x_total{code="500"}', by=("pod",))
+ALL = SelectorMeasure(selector="x_total", by=("pod",))
+TIMES = SelectorMeasure(selector="x_seconds_bucket", kind="histogram")
+
+
+def put(database: Database, *selectors: SelectorMeasure) -> MeasurePlan:
+    with database.write() as connection:
+        return plan.put(connection, selectors, 1.0)
+
+
+def test_before_the_first_there_is_an_empty_plan(database: Database) -> None:
+    assert plan.current(database) == MeasurePlan()
+
+
+def test_a_plan_is_read_as_it_was_written_whatever_its_order(database: Database) -> None:
+    written = put(database, ERRORS, ALL, TIMES)
+    assert plan.current(database) == written == put(database, TIMES, ALL, ERRORS, ALL)
+    assert written.revision == 1
+    assert set(written.selectors) == {ERRORS, ALL, TIMES}
+
+
+def test_each_change_is_a_revision_also_back_to_what_was(database: Database) -> None:
+    assert [put(database, ALL).revision, put(database).revision, put(database, ALL).revision] == [1, 2, 3]
+    assert plan.current(database).selectors == (ALL,)
+
+
+def test_equal_selectors_with_equal_groups_share_a_measure() -> None:
+    assert ERRORS.name == SelectorMeasure(selector='x_total{code="500"}', by=("pod",)).name
+    assert len({ERRORS.name, ALL.name, SelectorMeasure(selector="x_total").name}) == 3
+
+
+def test_a_histogram_is_selected_by_its_family() -> None:
+    assert TIMES.parsed().metric == "x_seconds"
+    assert ALL.parsed().metric == "x_total"
