@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.durations import parse_prometheus
-
-
-def _seconds(value: object) -> object:
-    return parse_prometheus(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
-"""Seconds, or a Prometheus duration such as 15s."""
-
+from core.settings import Duration
 
 LONGEST_INTERVAL = 30.0
 """A watermark over 60 s old is the alert `collector blind`; it lags by an interval, a timeout and a flush."""

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from core.durations import parse_prometheus
-
-
-def _seconds(value: object) -> object:
-    return parse_prometheus(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+from core.settings import Duration
 
 
 class AbsenceSettings(BaseModel):
@@ -22,10 +14,14 @@ class AbsenceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fleet_down_for: Duration = Field(default=60.0, description="under half of a group's targets up for this long pages")
-    engine_stuck_for: Duration = Field(default=60.0, description="work waits and nothing finishes for this long: pages")
-    traffic_window: Duration = Field(default=300.0, description="traffic that vanished for this long pages")
-    collector_blind_after: Duration = Field(default=60.0, description="a watermark older than this pages")
+    fleet_down_for: Duration = Field(
+        default=60.0, gt=0, description="under half of a group's targets up for this long pages"
+    )
+    engine_stuck_for: Duration = Field(
+        default=60.0, gt=0, description="work waits and nothing finishes for this long: pages"
+    )
+    traffic_window: Duration = Field(default=300.0, gt=0, description="traffic that vanished for this long pages")
+    collector_blind_after: Duration = Field(default=60.0, gt=0, description="a watermark older than this pages")
 
 
 class EngineSettings(BaseModel):
@@ -33,8 +29,8 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tick_interval: Duration = Field(default=15.0, description="time between two evaluations")
-    lease_ttl: Duration = Field(default=10.0, description="a leader that is silent for this long is replaced")
+    tick_interval: Duration = Field(default=15.0, gt=0, description="time between two evaluations")
+    lease_ttl: Duration = Field(default=10.0, gt=0, description="a leader that is silent for this long is replaced")
     slos: tuple[Path, ...] = Field(default=(), description="OpenSLO files and folders, re-read on change")
     packs: tuple[str, ...] = Field(default=("llm-serving",), description="packs of SLOs that Burnline brings")
     runbook_url: str = Field(

@@ -63,7 +63,7 @@ def create_app(database: Database) -> FastAPI:
 def _guard(app: FastAPI, requests: Counter) -> None:
     @app.middleware("http")
     async def limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        length = request.headers.get("content-length", "0")
+        length = request.headers.get("content-length", "" if "transfer-encoding" in request.headers else "0")
         if request.method in ("POST", "PUT", "PATCH", "DELETE") and (not length.isdigit() or int(length) > MAX_BODY):
             return JSONResponse({"error": f"a body of at most {MAX_BODY} bytes with a Content-Length is taken"}, 413)
         answer = await call_next(request)

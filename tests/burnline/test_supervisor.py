@@ -17,7 +17,7 @@ from burnline.process import SUPERVISED
 from burnline.supervisor import USAGE, Child, Supervisor
 
 WAITS = "import signal, sys, time; open(sys.argv[1], 'a').write('started\\n'); time.sleep(60)"
-STUBBORN = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[1], 'a').write('started\\n'); time.sleep(60)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAITS}"
 
 
 def child(code: str, log: Path, name: str = "part", after: float = 0.0) -> Child:
@@ -118,7 +118,9 @@ def test_a_child_that_waits_for_its_turn_is_not_started_after_the_stop(tmp_path:
 
 def test_children_know_that_they_are_supervised(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    tells = f"import os, sys, time; open(sys.argv[1], 'a').write('started ' + os.environ['{SUPERVISED}']); time.sleep(60)"
+    tells = (
+        f"import os, sys, time; open(sys.argv[1], 'a').write('started ' + os.environ['{SUPERVISED}']); time.sleep(60)"
+    )
     asyncio.run(supervised(Supervisor([child(tells, log)]), lambda: starts(log) == 1))
     assert log.read_text() == f"started {os.getpid()}"
 
@@ -135,12 +137,16 @@ def test_children_end_with_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     async def check() -> None:
         parent = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path(__file__).parents[2])
         await until(lambda: starts(log) == 1)
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        children = _children(parent.pid)
         os.kill(parent.pid, signal.SIGKILL)
         await parent.wait()
-        await until(lambda: not any(_lives(int(pid)) for pid in children))
+        await until(lambda: not any(_lives(pid) for pid in children))
 
     asyncio.run(check())
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _lives(pid: int) -> bool:

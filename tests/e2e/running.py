@@ -58,12 +58,20 @@ def environment(**settings: object) -> dict[str, str]:
     return own | {f"BURNLINE_{name}": str(value) for name, value in settings.items()}
 
 
-def burnline(*arguments: object, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def burnline(
+    *arguments: object, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     command = [sys.executable, "-m", "burnline", *map(str, arguments)]
     path = {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, cwd=cwd, env={**(env or environment()), **path}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=cwd,
+        env={**(env or environment()), **path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -242,7 +250,7 @@ class Instance:
     # --- processes ---
 
     def pid_of(self, part: str) -> int:
-        """A part's process (`collector`, `demo-fleet`), or a process of the fleet's by its name (`v1-eu-west-0`, `load`)."""
+        """A part's process (`collector`, `demo-fleet`), or one of the fleet's by its name (`v1-eu-west-0`, `load`)."""
         return self.until(20, f"{part} runs", lambda: self._pids_of(part))
 
     def _pids_of(self, part: str) -> int | None:

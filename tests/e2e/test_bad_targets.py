@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ class Server:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
         server = await asyncio.start_server(self.handle, "127.0.0.1", 0)
-        self.address = "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        self.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
         finally:
@@ -168,7 +169,8 @@ class Server:
 def targets(address: str, paths: Sequence[str]) -> tuple[StaticTargets, ...]:
     labels = {"version": "v1", "region": "eu"}
     return tuple(
-        StaticTargets(targets=(address,), labels={**labels, "__metrics_path__": f"/{path}", "name": path}) for path in paths
+        StaticTargets(targets=(address,), labels={**labels, "__metrics_path__": f"/{path}", "name": path})
+        for path in paths
     )
 
 
@@ -203,8 +205,25 @@ class Shard:
         counts = truth.of_ledger(self.database)
         return sum(sum(one.requests.values()) for one in counts.values())
 
-    def metric(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+    def tried(self) -> set[str]:
+        """Names of the targets that were asked."""
+        return {name for name, one in self.health().items() if one.last_scrape_at is not None}
+
+    def refusals(self, source: str) -> float:
+        """How often a source of targets failed."""
+        return self._total("burnline_collector_discovery_failures", source=source)
+
+    def refused_after(self, source: str, before: float) -> bool:
+        """Whether a source failed more often than `before`."""
+        return self.refusals(source) > before
+
+    def failed_flushes(self) -> float:
+        """How many commits failed, for whatever reason."""
+        return self._total("burnline_collector_flush_failures")
+
+    def _total(self, name: str, **labels: str) -> float:
+        samples = [sample for family in self.metrics.registry.collect() for sample in family.samples]
+        return sum(s.value for s in samples if s.name == f"{name}_total" and labels.items() <= s.labels.items())
 
 
 async def settled(shard: Shard, engine: Engine) -> None:
@@ -237,8 +256,7 @@ def test_each_bad_target_costs_only_itself_and_says_why(tmp_path: Path, caplog: 
             await stack.enter_async_context(server.serving())
             shard = Shard(tmp_path, static(server.address, "good", *BAD))
             await stack.enter_async_context(shard.running())
-            tried = lambda: {n for n, one in shard.health().items() if one.last_scrape_at is not None}
-            await until("every target was tried", lambda: tried() == {"good", *BAD})
+            await until("every target was tried", lambda: shard.tried() == {"good", *BAD})
             told = engine.counted
             await until("the good one goes on", lambda: shard.requests() >= told + 5)
             await settled(shard, engine)
@@ -247,7 +265,11 @@ def test_each_bad_target_costs_only_itself_and_says_why(tmp_path: Path, caplog: 
     shard = asyncio.run(live())
     health = shard.health()
     assert health["good"].up
-    assert {name: health[name].error_reason for name, (_, reasons) in BAD.items() if health[name].error_reason not in reasons} == {}
+    assert {
+        name: health[name].error_reason
+        for name, (_, reasons) in BAD.items()
+        if health[name].error_reason not in reasons
+    } == {}
     assert all(health[name].up is False and health[name].error for name in BAD)
     for name in BAD:
         assert any(f"/{name}" in line and str(health[name].error_reason) in line for line in caplog.messages), name
@@ -330,11 +352,10 @@ def test_a_broken_file_of_targets_keeps_those_before(tmp_path: Path, broken: str
         async with server.serving():
             change(json.dumps(groups(server.address, "a")))
             shard = Shard(tmp_path, ScrapeJob(name="job", interval=INTERVAL, file_sd=(file,)))
-            failed = lambda: shard.metric("burnline_collector_discovery_failures_total", job="job", source=str(file))
             async with shard.running():
                 await until("the target is counted", lambda: shard.requests() > 1)
                 change(broken)
-                await until("the file was refused", failed)
+                await until("the file was refused", lambda: shard.refusals(str(file)))
                 told = engine.counted
                 await until("the target is counted on", lambda: shard.requests() > told + 1)
                 change(json.dumps(groups(server.address, "b")))
@@ -360,15 +381,13 @@ def test_a_discovery_service_that_fails_keeps_the_targets_before(tmp_path: Path)
             url = f"http://{server.address}/sd"
             job = ScrapeJob(name="job", interval=INTERVAL, http_sd=(HttpSd(url=url, refresh_interval=0.1),))
             shard = Shard(tmp_path, job)
-            failures = lambda: shard.metric("burnline_collector_discovery_failures_total", job="job", source=url)
             async with shard.running():
-                await until("the service was refused", failures)
+                await until("the service was refused", lambda: shard.refusals(url))
                 state["answer"] = listed
                 await until("the target is counted", lambda: shard.requests() > 1)
                 for answer in (error_500, html, reset):
                     state["answer"] = answer
-                    before = failures()
-                    await until("the service was refused", lambda: failures() > before)
+                    await until("it was refused once more", partial(shard.refused_after, url, shard.refusals(url)))
                 told = engine.counted
                 await until("the target is counted on", lambda: shard.requests() > told + 1)
 
@@ -406,14 +425,10 @@ def test_a_full_disk_costs_no_count(small_disk: Path) -> None:
         server = Server({"a": engine})
         async with server.serving():
             shard = Shard(small_disk / "burnline", static(server.address, "a"))
-            failures = lambda: sum(
-                shard.metric("burnline_collector_flush_failures_total", reason=reason)
-                for reason in ("StorageFull", "StorageError", "StorageBusy")
-            )
             async with shard.running():
                 await until("the target is counted", lambda: shard.requests() > 1)
                 fill()
-                await until("commits fail", lambda: failures() >= 5)
+                await until("commits fail", lambda: shard.failed_flushes() >= 5)
                 told = engine.counted
                 await until("it is scraped on", lambda: engine.counted > told + 3)
                 (small_disk / "ballast").unlink()

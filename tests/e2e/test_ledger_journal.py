@@ -1,4 +1,4 @@
-"""The ledger against the truth: replicas that crash and a scraper that is away for a while cost no event that a page showed."""
+"""The ledger against the truth: crashes of replicas and a scraper that was away cost no event that a page showed."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ class Bench:
         assert burnline("db", "upgrade", "--config", self._config).returncode == 0
         self._collector = self._start_collector()
         until(30, "the collector commits", lambda: self._watermark(), self._collector.log)
-        self._fleet = Process(self._folder / "fleet.log", ("demo-fleet", "--scenario", "healthy", "--directory", self.demo), environment())
+        self._fleet = Process(
+            self._folder / "fleet.log", ("demo-fleet", "--scenario", "healthy", "--directory", self.demo), environment()
+        )
         return self
 
     def __exit__(self, *_: object) -> None:

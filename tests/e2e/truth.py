@@ -85,7 +85,9 @@ def _is_serving(found: Iterable[tuple[str, int]]) -> bool:
 
 
 def _from_sums(found: Counter[tuple[str, int]]) -> Counts:
-    requests = {name.partition("/")[2]: n for (name, _), n in sorted(found.items()) if name.startswith("requests/") and n}
+    requests = {
+        name.partition("/")[2]: n for (name, _), n in sorted(found.items()) if name.startswith("requests/") and n
+    }
     ttft, itl, e2e = (tuple(found[f"{name}/", cell] for cell in range(size)) for name, size in _HISTOGRAMS.items())
     return Counts(requests, found["prompt_tokens/", 0], found["generation_tokens/", 0], ttft, itl, e2e)
 

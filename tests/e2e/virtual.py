@@ -41,32 +41,32 @@ def times(seconds: float, start: float = START) -> Iterator[float]:
 class Replica:
     """A simulated engine with its page, fed from a schedule."""
 
-    def __init__(self, seed: int, rate: float) -> None:
+    def __init__(self, seed: int, rate: float, start: float = START) -> None:
         load = LoadSettings([["", "v1", "", ""]], "", rate, 0.0, 0.0, 1.0, seed)
         self._arrivals = schedule(load)
         self._next: Arrival = next(self._arrivals)
         self._engine = Simulated()
         self._meters = Meters()
-        self._page = Page("demo-llm-8b", START)
+        self._page = Page("demo-llm-8b", start)
         self._calls: dict[int, Call] = {}
-        self._start = START - 5
+        self._zero = start
 
     def body(self, now: float, *, share: float = 1.0) -> bytes:
         """The page at `now` (Unix seconds), after every request that arrived until then; `share` of them are sent."""
-        while START + self._next.time <= now:
+        while self._zero + self._next.time <= now:
             self._submit(self._next, share)
             self._next = next(self._arrivals)
-        self._count(now - START)
+        self._count(now - self._zero)
         engine = self._engine
         self._meters.set_state(engine.running, engine.waiting, engine.kv_usage, engine.preemptions)
         self._meters.set_steps(engine.steps, engine.iteration_tokens, engine.iteration_cells)
-        figures = ProcessFigures(self._start, now - START, 1 << 30, 1 << 29, 50, 1024, ((0, 0, 0),) * 3)
+        figures = ProcessFigures(self._zero - 5, now - self._zero, 1 << 30, 1 << 29, 50, 1024, ((0, 0, 0),) * 3)
         self._meters.set_process(figures)
         return self._page.render(self._meters)
 
     def hang(self, now: float) -> None:
         """From now on it answers, and makes no step."""
-        self._engine.adjust(now - START, frozen=True)
+        self._engine.adjust(now - self._zero, frozen=True)
 
     def _submit(self, arrival: Arrival, share: float) -> None:
         if arrival.choice >= share:
