@@ -30,7 +30,10 @@ class Change(NamedTuple):
 def backtest(
     database: Database, slos: Iterable[Slo], minutes: Sequence[int], revisions: Mapping[str, Sequence[Revision]]
 ) -> list[Change]:
-    """Every change of a burn-rate alert, had the engine evaluated exactly these minutes over this ledger."""
+    """Every change of a burn-rate alert, had the engine evaluated exactly these minutes over this ledger.
+
+    A ledger does not tell which targets left discovery: no alert is retired here, as the engine would.
+    """
     book = load_book(database, [slo for slo in slos if not slo.unsupported])
     alerts: dict[tuple[str, str, str], Alert] = {}
     changes: list[Change] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ from storage.ledger.rows import RowKey
 
 KEEP = {MINUTES.width: 7 * 3600, FIVE_MINUTES.width: 4 * 86_400, HOURS.width: 400 * 86_400}
 """Seconds of each width held in memory: the longest window read from it and some slack."""
+
+AHEAD = 86_400.0
+"""Buckets further ahead than this come from a clock that was wrong."""
 
 
 class Counts(NamedTuple):
@@ -149,6 +153,7 @@ class Book:
 
     def __init__(self, formulas: Iterable[Formula], keep: Mapping[int, float] = KEEP) -> None:
         self._keep = keep
+        self._held: dict[int, tuple[float, float]] = {}
         self.formulas = tuple(formulas)
         self.accounts: tuple[dict[Group, Account], ...] = tuple({} for _ in self.formulas)
         self._routes: dict[int, tuple[_Route, ...]] = {}
@@ -156,7 +161,14 @@ class Book:
         self._judged = [i for i, formula in enumerate(self.formulas) if isinstance(formula.slo.indicator, RateSlices)]
 
     def apply(self, key: RowKey, cells: Cells, atoms: Mapping[int, Atom]) -> None:
-        """Replace the content of one bucket; `atoms` tells what the series ids in it stand for."""
+        """Replace the content of one bucket; `atoms` tells what the series ids in it stand for.
+
+        A bucket that no window reaches is left out: strips are dense, and a clock that jumped by years would fill
+        memory.
+        """
+        low, high = self._held.get(key.width, (-inf, inf))
+        if not low <= key.bucket <= high:
+            return
         sums: dict[tuple[int, Group], npt.NDArray[np.int64]] = {}
         for (series_id, cell), n in cells.items():
             for route in self._routes_of(series_id, atoms):
@@ -174,9 +186,10 @@ class Book:
                     account.strips[key.width].clear(key.bucket)
 
     def trim(self, now: float) -> None:
-        """Forget what no window can reach any more."""
+        """Forget what no window can reach any more, and take in nothing beyond it."""
         for width, seconds in self._keep.items():
             before = start_of(now - seconds, width)
+            self._held[width] = (before, now + AHEAD)
             for accounts in self.accounts:
                 for account in accounts.values():
                     account.strips[width].trim(before)

@@ -138,6 +138,7 @@ class Engine:
             [compile_slo(slo, self._layers) for slo in self._slos if not slo.unsupported] + [_traffic(self._layers)],
             self._keep,
         )
+        self._book.trim(self._clock.now())
         for key, cells in buckets:
             self._book.apply(key, cells, self._atoms)
         self._unjudged |= {key: cells for key, cells in buckets if self._to_judge(key)}
@@ -161,11 +162,11 @@ class Engine:
         """Roll up, evaluate, write. LeaseLost when another engine leads."""
         changes = self._roll_up()
         known = self._fleet()
+        now = self._clock.now()
+        self._book.trim(now)
         self._take_in(changes)
         if self._judge_slices(changes, known.watermark):
             self._take_in(self._roll_up())
-        now = self._clock.now()
-        self._book.trim(now)
         outcome = Outcome(self._alerts)
         self._absence.judge(self._book.accounts[-1], known, now, outcome)
         if known.watermark is not None:

@@ -9,15 +9,17 @@ Whatever happens, leaving the block ends every process that it started. Failures
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -96,6 +98,14 @@ def ends_of(logs: Sequence[Path]) -> str:
     return "\n".join(parts)
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Instances start one after the other, in all test processes: each looks for free ports, and binds them later."""
+    with (Path(tempfile.gettempdir()) / "burnline-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def json_lines(path: Path) -> list[dict[str, Any]]:
     """The JSON objects of a file with one a line; none while there is no file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -144,9 +154,13 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        self._process.terminate()
+
     def stop(self) -> int:
         """SIGTERM; its exit code, Gone when it takes longer than STOP_WITHIN."""
-        self._process.terminate()
+        self.terminate()
         try:
             return self._process.wait(STOP_WITHIN)
         except subprocess.TimeoutExpired:
@@ -179,12 +193,13 @@ class Instance:
         self._up: Process | None = None
 
     def __enter__(self) -> Self:
-        self._up = Process(self.folder / "up.log", self._arguments, self.env)
-        try:
-            self.until(60, "the fleet runs", self.fleet_file.exists)
-        except BaseException:
-            self._up.end()
-            raise
+        with one_at_a_time():
+            self._up = Process(self.folder / "up.log", self._arguments, self.env)
+            try:
+                self.until(60, "the fleet runs", self.fleet_file.exists)
+            except BaseException:
+                self._up.end()
+                raise
         return self
 
     def __exit__(
@@ -283,7 +298,7 @@ class Instance:
     def stop(self) -> int:
         """SIGTERM to `burnline up`; its exit code."""
         fleet = self._pids_of("demo-fleet")
-        self.up._process.terminate()
+        self.up.terminate()
         if fleet is not None:
             os.kill(fleet, signal.SIGCONT)
         return self.up.stop()

@@ -179,3 +179,14 @@ def test_a_minute_whose_verdict_was_taken_back_counts_nothing() -> None:
     assert account_of(book).window(BEGIN, BEGIN + 60).total == 1
     book.apply(RowKey(60, BEGIN), {}, atoms)
     assert account_of(book).window(BEGIN, BEGIN + 60).total == 0
+
+
+def test_a_clock_that_was_wrong_by_years_does_not_fill_memory() -> None:
+    book = Book([FORMULA])
+    now = BEGIN + DAY
+    book.trim(now)
+    for bucket in (0, now - 60, now + 3650 * DAY):
+        book.apply(RowKey(60, bucket), {(TOTAL, 0): 5}, ATOMS)
+    account = book.accounts[0][GROUP]
+    assert account.window(now - 60, now).total == 5
+    assert account.since() == now - 60

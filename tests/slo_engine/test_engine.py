@@ -17,6 +17,7 @@ from slo_engine.metrics import EngineMetrics
 from slo_engine.tick import LEASE, Engine
 from storage import leases, plan
 from storage import slo as store
+from storage.fleet import TargetHealth, put_targets
 from tests.slo_engine.world import START, World, ratio, spec
 
 GOOD = Measure("requests", "engine", (("outcome", "good"), ("reason", "stop")))
@@ -32,9 +33,9 @@ spells = st.lists(
         st.sampled_from([0.0, 0.7, 0.9, 1.0]),  # coverage
     ),
     min_size=1,
-    max_size=8,
+    max_size=5,
 )
-ticks = st.lists(st.tuples(st.integers(1, 15), st.sampled_from(["go on", "begin anew", "take over"])), max_size=25)
+ticks = st.lists(st.tuples(st.integers(1, 15), st.sampled_from(["go on", "begin anew", "take over"])), max_size=12)
 
 
 def lay_down(world: World, group: tuple[tuple[str, str], ...], traffic: list[tuple[int, int, float, float]]) -> None:
@@ -44,13 +45,17 @@ def lay_down(world: World, group: tuple[tuple[str, str], ...], traffic: list[tup
         span = range(at, at + length * 60, 60)
         world.count(span, {(GOOD, group): requests - bad, (BAD, group): bad}, f"{group}", coverage=coverage)
         at += length * 60
+    url = f"http://{dict(group)['model']}:1/metrics"
+    target = TargetHealth(url, "0", "vllm", {}, 15.0, START, groups=[dict(group)], signals=["requests"])
+    with world.db.write() as connection:
+        put_targets(connection, [target])
 
 
 @given(spells, spells, ticks)
 @example(
-    [(20, 1000, 0.0, 1.0), (30, 1000, 1.0, 1.0), (60, 1000, 0.0, 1.0)], [(9, 1, 1.0, 0.0)], [(1, "begin anew")] * 25
+    [(20, 1000, 0.0, 1.0), (30, 1000, 1.0, 1.0), (60, 1000, 0.0, 1.0)], [(9, 1, 1.0, 0.0)], [(6, "begin anew")] * 12
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_live_engine_tells_what_a_backtest_of_the_same_minutes_tells_through_restarts_and_changes_of_leader(
     traffic: list[tuple[int, int, float, float]],
     other: list[tuple[int, int, float, float]],

@@ -1,7 +1,8 @@
 """Step outages on steady traffic against their closed forms (The Site Reliability Workbook, chapter 5).
 
 One window fires after factor × budget × window / error ratio, two joined by AND after the longer time, rows joined
-by OR after the shorter. After an outage that lasted at least that long a window clears window − that time after the end.
+by OR after the shorter. After an outage that lasted at least that long, a window clears (window − that time) after its
+end.
 """
 
 from __future__ import annotations
