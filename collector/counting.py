@@ -48,7 +48,8 @@ class CountedPage(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a page did: for target health. `progressed`: tokens or requests were finished, or nothing was waiting."""
+    """What a page did: for target health. `progressed`: tokens or requests were finished, nothing was waiting,
+    or the process has only begun."""
 
     progressed: bool
     sawtooth: bool
@@ -259,7 +260,8 @@ class SourceCounter:
 def _progressed(counted: CountedPage, step: Advance) -> bool:
     waiting = any(value > 0 for atom, value in counted.gauges if atom.measure.name == "queue_depth")
     work = {slot.key for slot in counted.layout.counters if any(a.measure.name in _PROGRESS for a in slot.atoms)}
-    return not waiting or not work or any(gained.key in work for gained in step.increments)
+    began_anew = not step.survived
+    return began_anew or not waiting or not work or any(gained.key in work for gained in step.increments)
 
 
 def _group(pairs: Iterable[Sequence[str]]) -> Group:
