@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
         instance.until(40, "ready", lambda: (answer := instance.get("/readyz")) and answer.status_code == 200)
         for part in PARTS:
             time.sleep(SPACING)
+            seen_since = partial(_committed, instance.database(), time.time())
+            instance.until(60, "the collector sees every target again", seen_since)
             instance.kill(part)
         instance.until(180, "the pager was told of the canary", instance.alerts_received)
         instance.end_load()
@@ -44,6 +47,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
         began = time.monotonic()
         code = instance.stop()
         yield instance, code, time.monotonic() - began
+
+
+def _committed(database: Database, since: float) -> bool:
+    """Whether counts of every target have been committed that were scraped after a moment."""
+    with database.read() as connection:
+        watermark = fleet.watermark(connection)
+    return watermark is not None and watermark >= since
 
 
 def _open(database: Database) -> int:
