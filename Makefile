@@ -37,7 +37,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" --cov --cov-report=term:skip-covered -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not soak" --cov --cov-report=term:skip-covered -q
 
 soak: $(READY)
 	$(BIN)/python -m pytest -m soak -q
