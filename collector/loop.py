@@ -22,7 +22,7 @@ from collector.synthetic import Scrape, labels_of
 from collector.target import TargetReader
 from core.clock import Clock
 from core.errors import PageRejected, ScrapeError
-from core.labels import make
+from core.labels import make, with_target
 from storage.fleet import TargetHealth
 from storage.series import SeriesWriter
 
@@ -146,9 +146,8 @@ class TargetLoop:
         return added
 
     def _ref(self, one: Series) -> int:
-        target = dict(self.reader.labels)
-        own = {(f"exported_{k}" if k in target else k): v for k, v in one.labels}
-        return self.tools.series.ref(make({**own, **target, "__name__": one.name}))
+        labels = with_target(one.labels, dict(self.reader.labels))
+        return self.tools.series.ref(make({**labels, "__name__": one.name}))
 
     def _store_own(self, scrape: Scrape, time: float) -> None:
         if not self._own_refs:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from collector.increments import Reading, whole
 from collector.profiles.identify import chosen
 from collector.profiles.model import Part, Profile
-from core.labels import Labels, make, render
+from core.labels import Labels, make, render, with_target
 from core.matchers import Selector
 from core.measures import Group, Measure
 from core.signals import SIGNALS
@@ -113,11 +113,7 @@ class _Page:
         return self.by_name.get(name, [])
 
     def labels(self, index: int) -> dict[str, str]:
-        """A series' labels with the target's, which win; the page's own move to `exported_…` as in Prometheus."""
-        own = self.series[index].labels
-        merged = {(f"exported_{k}" if k in self.target else k): v for k, v in own}
-        merged.update(self.target)
-        return merged
+        return with_target(self.series[index].labels, self.target)
 
     def key(self, index: int) -> str:
         one = self.series[index]

@@ -18,6 +18,11 @@ def make(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> Labels:
     return tuple(sorted((name, value) for name, value in items if value != ""))
 
 
+def with_target(own: Labels, target: Mapping[str, str]) -> dict[str, str]:
+    """A series' labels with its target's, which win; the page's own move to `exported_…` as in Prometheus."""
+    return {**{(f"exported_{name}" if name in target else name): value for name, value in own}, **target}
+
+
 def fingerprint(labels: Mapping[str, str] | Labels) -> str:
     """Alertmanager's alert fingerprint: FNV-1a (64 bit) over names and values, 0xFF after each, 16 hex digits."""
     items = sorted(labels.items()) if isinstance(labels, Mapping) else sorted(labels)

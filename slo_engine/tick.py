@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from math import inf
 
 from core.buckets import MINUTES, TIERS, start_of
 from core.clock import Clock
@@ -141,13 +142,14 @@ class Engine:
         self._book.trim(self._clock.now())
         for key, cells in buckets:
             self._book.apply(key, cells, self._atoms)
-        self._unjudged |= {key: cells for key, cells in buckets if self._to_judge(key)}
+        since = self._judge_since()
+        self._unjudged |= {k: cells for k, cells in buckets if k.width == MINUTES.width and k.bucket >= since}
 
-    def _to_judge(self, key: RowKey) -> bool:
-        """Whether a minute of the past has slices to judge: all of it where a definition has never been judged."""
+    def _judge_since(self) -> float:
+        """From when on minutes of the past have slices to judge: all of them where a definition was never judged."""
         names = {atom.measure.name for atom in self._atoms.values()}
         fresh = any(slices_name(definition) not in names for definition in self._definitions())
-        return key.width == MINUTES.width and (fresh or key.bucket >= self._evaluated - _JUDGED_AGAIN)
+        return -inf if fresh else self._evaluated - _JUDGED_AGAIN
 
     def _learn(self, contents: Iterable[Cells]) -> bool:
         """Know what every series id stands for; true when one is new."""
