@@ -128,7 +128,14 @@ class Bench:
             return fleet.watermark(connection)
 
     def _crash(self, name: str) -> None:
-        os.kill(self._child(f'"name":"{name}"'), signal.SIGKILL)
+        """Kill a replica at a moment when requests of its were not scraped yet: those are what a crash loses."""
+        pid = self._child(f'"name":"{name}"')
+        until(10, f"{name} has requests that no page showed", lambda: self._unscraped(name), self._fleet.log)
+        os.kill(pid, signal.SIGKILL)
+
+    def _unscraped(self, name: str) -> bool:
+        run = max((r for r in journal.read(self.demo).runs if r.replica == name), key=lambda r: r.process_start)
+        return len(run.requests) > run.scraped_upto
 
     def _leave(self) -> None:
         assert self._collector.stop() == 0
