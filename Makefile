@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
+TORCH := torch==2.13.0
 WORKERS ?= 2
 
 .PHONY: help setup up test lint soak lock clean
@@ -25,6 +26,8 @@ $(READY): pyproject.toml requirements.lock
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@# Not in the lock: a CPU build has another hash than PyPI's wheel. pip takes a local build where it is told of one.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" 2>$(VENV)/torch.log || { cat $(VENV)/torch.log; exit 1; }
 	@touch $(READY)
 
 up: $(READY)

@@ -43,7 +43,9 @@ def _own_job(settings: Settings) -> tuple[ScrapeJob, ...]:
     from storage.fleet import OWN_JOB  # noqa: PLC0415
 
     ports = settings.metrics_ports
-    addresses = tuple(f"127.0.0.1:{port}" for port in (ports.collector, ports.engine, ports.alerter) if port)
+    addresses = tuple(
+        f"127.0.0.1:{port}" for port in (ports.collector, ports.engine, ports.alerter, ports.evaluator) if port
+    )
     return (ScrapeJob(name=OWN_JOB, static=(StaticTargets(targets=addresses),)),) if addresses else ()
 
 

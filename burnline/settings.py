@@ -20,6 +20,7 @@ from collector.settings import CollectorSettings
 from core import yaml
 from core.errors import ConfigError, Place
 from dashboard.settings import DashboardSettings
+from safety_eval.settings import EvaluatorSettings
 from slo_engine.settings import EngineSettings
 
 PREFIX = "BURNLINE_"
@@ -43,6 +44,7 @@ class PortSettings(BaseModel):
     collector: int = Field(default=9401, ge=0, le=65535, description="the collector's own metrics")
     engine: int = Field(default=9402, ge=0, le=65535, description="the engine's own metrics")
     alerter: int = Field(default=9403, ge=0, le=65535, description="the alerter's own metrics")
+    evaluator: int = Field(default=9404, ge=0, le=65535, description="the evaluator's own metrics")
 
 
 class StorageSettings(BaseModel):
@@ -62,6 +64,7 @@ class Settings(BaseModel):
     storage: StorageSettings = Field(default=StorageSettings(), description="where everything is kept")
     collector: CollectorSettings = Field(default=CollectorSettings(), description="what is scraped, and how")
     engine: EngineSettings = Field(default=EngineSettings(), description="SLOs and their evaluation")
+    evaluator: EvaluatorSettings = Field(default=EvaluatorSettings(), description="how drawn answers are scored")
     alerting: AlertingSettings = Field(default=AlertingSettings(), description="who is told, and how")
     api: ApiSettings = Field(default=ApiSettings(), description="the HTTP API")
     dashboard: DashboardSettings = Field(default=DashboardSettings(), description="the pages for people")
@@ -71,6 +74,11 @@ class Settings(BaseModel):
     def database_url(self) -> str:
         """The database's URL, SQLite in the storage folder by default."""
         return self.storage.url or f"sqlite:///{self.storage.directory / 'burnline.db'}"
+
+    @property
+    def text_key_file(self) -> Path:
+        """The key of waiting texts: collector and evaluator must read the same file."""
+        return self.collector.otlp.key_file or self.storage.directory / "text.key"
 
     @property
     def runbook_url(self) -> str:

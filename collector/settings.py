@@ -93,6 +93,18 @@ class SeriesSettings(_Settings):
     max_bytes: int = Field(default=2 * 2**30, gt=0, description="the oldest files go when there is more than this")
 
 
+class OtlpSettings(_Settings):
+    """The OTLP/HTTP receiver for traces of model calls."""
+
+    enabled: bool = Field(default=True, description="whether spans are received")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=4318, ge=0, le=65535, description="port to listen on")
+    key_file: Path | None = Field(
+        default=None,
+        description="key of waiting texts, made where it is missing; by default text.key in the storage folder",
+    )
+
+
 class CollectorSettings(_Settings):
     """The collector."""
 
@@ -108,4 +120,5 @@ class CollectorSettings(_Settings):
         default=0.0, ge=0, description="US dollars an hour of one GPU, for cost by GPU time"
     )
     scrape: tuple[ScrapeJob, ...] = Field(default=(), description="what to scrape")
+    otlp: OtlpSettings = Field(default=OtlpSettings(), description="generations that applications tell over OTLP")
     series: SeriesSettings = Field(default=SeriesSettings(), description="raw samples")

@@ -29,6 +29,8 @@ class Signal:
     unit: str
     help: str
     bounds: Bounds = ()
+    sampled: bool = False
+    """Counted on a sample by fallible judges: its rate has an interval, and never pages."""
 
 
 _SHARES: Bounds = tuple(n / 100 for n in range(101))
@@ -85,6 +87,21 @@ SIGNALS: Mapping[str, Signal] = {
         Signal("gpu_utilisation", "gauge", "share", "Share of time that a kernel ran on the GPU, 0 to 1.", _SHARES),
         Signal("gpu_time", "counter", "gpu-milliseconds", "Time that GPUs were held, busy or not."),
         Signal("cost", "counter", "micro-dollars", "What the fleet cost: GPU time by the configured price."),
+        Signal("generations", "counter", "generations", "Model calls that applications told over OTLP, by stratum."),
+        Signal(
+            "goodput",
+            "counter",
+            "generations",
+            "Model calls by outcome: good met the limits of TTFT and inter-token time together, bad did not.",
+        ),
+        Signal("drawn", "counter", "generations", "Generations drawn to be scored, by stratum."),
+        Signal(
+            "judged",
+            "counter",
+            "verdicts",
+            "Verdicts (flagged, clear, failed, not_applicable) on drawn generations by detector, revision and stratum.",
+            sampled=True,
+        ),
     )
 }
 

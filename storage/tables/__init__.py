@@ -3,17 +3,23 @@
 from storage.tables.alerting import alert_cursor, incident, notification_group, notification_log, outbox
 from storage.tables.base import metadata
 from storage.tables.fleet import collector_shard, source, target_health
+from storage.tables.generations import generation, sample, score, span
 from storage.tables.ledger import ledger_clock, ledger_measure, ledger_row, ledger_series, rollup, rollup_state
-from storage.tables.people import audit, silence
+from storage.tables.people import api_token, audit, silence
+from storage.tables.rollout import canary, deployment
 from storage.tables.slo import alert_event, alert_state, evaluation, lease, measure_plan, slo_revision, slo_status
 
 __all__ = [
     "alert_cursor",
     "alert_event",
     "alert_state",
+    "api_token",
     "audit",
+    "canary",
     "collector_shard",
+    "deployment",
     "evaluation",
+    "generation",
     "incident",
     "lease",
     "ledger_clock",
@@ -27,9 +33,12 @@ __all__ = [
     "outbox",
     "rollup",
     "rollup_state",
+    "sample",
+    "score",
     "silence",
     "slo_revision",
     "slo_status",
     "source",
+    "span",
     "target_health",
 ]

@@ -97,6 +97,21 @@ def test_back_and_forward_again_with_rows_in_every_table(empty: Database) -> Non
     fill(empty)
 
 
+def test_a_step_back_and_forward_keeps_the_rows_of_the_tables_before(empty: Database) -> None:
+    migrate.upgrade(empty, "0001")
+    older = tables_of(empty)
+    with empty.write() as connection:
+        for table in metadata.sorted_tables:
+            if table.name in older:
+                connection.execute(insert(table).values({c.name: a_value(c, 1) for c in table.columns}))
+    migrate.upgrade(empty)
+    assert tables_of(empty) > older
+    migrate.downgrade(empty, "0001")
+    assert tables_of(empty) == older
+    migrate.upgrade(empty)
+    assert {name: count(empty, metadata.tables[name]) for name in older} == dict.fromkeys(older, 1)
+
+
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(empty: Database) -> None:
     migrate.upgrade(empty)
     fill(empty)
