@@ -25,6 +25,7 @@ def demo_fleet(
     ] = Path("var/demo"),
     base_port: Annotated[int, typer.Option(help="First of the ports in a row; 0 takes free ones")] = 0,
     rate: Annotated[float, typer.Option(help="Requests a simulated second")] = 20.0,
+    otlp: Annotated[str, typer.Option(help="Where clients send traces, as http://127.0.0.1:4318; empty: nowhere")] = "",
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds [default: never]")] = None,
 ) -> None:
     """Run simulated vLLM replicas, a DCGM exporter, a load and a webhook receiver until Ctrl-C.
@@ -41,6 +42,7 @@ def demo_fleet(
         directory=directory,
         base_port=base_port,
         request_rate=rate,
+        otlp=otlp,
         duration=duration,
     )
     raise typer.Exit(run(settings))

@@ -245,6 +245,7 @@ def _load(settings: DemoSettings, fleet: Topology, directory: Path) -> _Child:
         abort_share=settings.abort_share,
         speed=settings.speed,
         seed=settings.seed,
+        otlp=settings.otlp,
     )
     return _Child("load", "burnline.demo.load", own)
 

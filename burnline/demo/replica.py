@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -47,6 +48,7 @@ class _Pending(NamedTuple):
     answer: asyncio.Future[Finished]
     rng: Random
     unsafe: bool
+    documents: Sequence[str]
     max_tokens: int
     body_bytes: int
 
@@ -61,6 +63,7 @@ class Call(NamedTuple):
     prompt_tokens: int
     max_tokens: int
     seed: int | None
+    prompt: str = ""
 
 
 def parse_call(body: bytes) -> Call:
@@ -79,7 +82,7 @@ def parse_call(body: bytes) -> Call:
     prompt_tokens = max(1, len(fields["prompt"].split()))
     if prompt_tokens + max_tokens > MAX_MODEL_LENGTH:
         raise Refusal(f"prompt and max_tokens exceed the model's {MAX_MODEL_LENGTH} tokens")
-    return Call(prompt_tokens, max_tokens, seed)
+    return Call(prompt_tokens, max_tokens, seed, fields["prompt"])
 
 
 def draw_job(job_id: int, call: Call, rng: Random, effects: Effects) -> Job:
@@ -152,8 +155,10 @@ class Server:
         rng = self._rng if call.seed is None else Random(call.seed)  # noqa: S311 -- a simulation
         job = draw_job(job_id, call, rng, self._effects)
         unsafe = rng.random() < self._effects.unsafe_rate
+        invents = rng.random() < self._effects.ungrounded_rate
+        documents = () if invents else texts.documents_of(call.prompt)
         answer: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
-        pending = self._pending[job_id] = _Pending(answer, rng, unsafe, call.max_tokens, body_bytes)
+        pending = self._pending[job_id] = _Pending(answer, rng, unsafe, documents, call.max_tokens, body_bytes)
         self._engine.submit(self.now(), job)
         self._settle()
         return pending
@@ -242,8 +247,12 @@ def _status(outcome: Outcome) -> int | None:
 def _answer(run: str, finished: Finished, pending: _Pending) -> web.Response:
     if finished.outcome is Outcome.ERROR:
         return web.json_response({"error": {"message": "engine failed", "code": 500}}, status=500)
-    write = texts.unsafe_words if pending.unsafe else texts.words
-    text = write(pending.rng, finished.generated_tokens)
+    count = finished.generated_tokens
+    text = (
+        texts.unsafe_answer(pending.rng, count)
+        if pending.unsafe
+        else texts.answer(pending.rng, count, pending.documents)
+    )
     usage = {"prompt_tokens": finished.prompt_tokens, "completion_tokens": finished.generated_tokens}
     return web.json_response(
         {
@@ -252,6 +261,7 @@ def _answer(run: str, finished: Finished, pending: _Pending) -> web.Response:
             "created": int(time.time()),
             "model": MODEL_NAME,
             "choices": [{"index": 0, "text": text, "finish_reason": finished.outcome.value}],
+            "timings": {"queue": finished.queue, "ttft": finished.ttft},
             "usage": usage | {"total_tokens": finished.prompt_tokens + finished.generated_tokens},
         }
     )

@@ -22,7 +22,8 @@ class Scope(NamedTuple):
 class Effects:
     """What is wrong with a replica; the defaults are a healthy one.
 
-    `slowdown` stretches each engine step, `error_rate` and `unsafe_rate` are shares of requests, `kv_share` is the
+    `slowdown` stretches each engine step, `error_rate`, `unsafe_rate` and `ungrounded_rate` (answers that invent what
+    their documents do not say) are shares of requests, `kv_share` is the
     share of the KV blocks that is left, `verbosity` multiplies output lengths, `gpu_memory` is the share of GPU
     memory in use, `xid` the last error code of the GPU. A frozen engine makes no step.
     """
@@ -33,6 +34,7 @@ class Effects:
     kv_share: float = 1.0
     verbosity: float = 1.0
     unsafe_rate: float = 0.0
+    ungrounded_rate: float = 0.02
     gpu_memory: float = 0.92
     xid: int = 0
 
@@ -112,8 +114,9 @@ SCENARIOS: dict[str, Scenario] = {
         ),
     ),
     "unsafe-outputs": Scenario(
-        "The canary v2 puts made-up personal data and insults into a tenth of its answers; nothing else is wrong.",
-        (Change(10, Scope("v2"), Effects(unsafe_rate=0.1)),),
+        "The canary v2 puts made-up personal data and insults into a tenth of its answers and invents every fourth "
+        "of those that have documents; nothing else is wrong.",
+        (Change(10, Scope("v2"), Effects(unsafe_rate=0.1, ungrounded_rate=0.25)),),
     ),
     "cost-surge": Scenario(
         "Answers of v1 get five times longer: nothing fails, but each costs five times as much.",

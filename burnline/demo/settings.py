@@ -42,7 +42,7 @@ class DemoSettings:
 
     `speed` is simulated seconds in a wall second. `request_rate` and `start_delay` are in simulated seconds,
     `duration` is in wall seconds (None: until told to stop). `base_port` is the first of the consecutive ports in use;
-    with 0, `with_free_ports` chooses them.
+    with 0, `with_free_ports` chooses them. `otlp` is where clients send traces (`http://host:port`, empty: nowhere).
     """
 
     scenario: str = "canary-regression"
@@ -56,6 +56,7 @@ class DemoSettings:
     canary_share: float = 0.25
     abort_share: float = 0.0005
     start_delay: float = 0.0
+    otlp: str = ""
     duration: float | None = None
 
     def __post_init__(self) -> None:
