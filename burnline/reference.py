@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import typer
 from pydantic import BaseModel, BeforeValidator
@@ -129,7 +129,9 @@ def _type(hint: Any) -> str:
         entry = get_args(bare)[0]
         return "list" if _model_in(entry) else f"list of {_type(entry)}s"
     if get_origin(bare) is dict:
-        return "mapping of text to text"
+        return f"mapping of text to {_type(get_args(bare)[1])}"
+    if get_origin(bare) is Literal:
+        return "one of " + ", ".join(map(str, get_args(bare)))
     return "section" if _model_in(bare) else _PLAIN[bare]
 
 

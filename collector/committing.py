@@ -8,7 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from collector.counting import SourceCounter
-from core.errors import StorageError
 from storage.database import Database
 from storage.ledger import rows
 from storage.ledger.dictionary import Dictionary
@@ -54,14 +53,7 @@ def commit(
         else one.counter.flush({})
         for one in pending
     ]
-    try:
-        with database.write() as connection:
-            won, lost, resolved = rows.commit_in(connection, dictionary, flushes, now)
-            also(connection)
-    except StorageError:
-        dictionary.forget()
-        raise
-    dictionary.keep(resolved)
+    won, lost = rows.commit(database, dictionary, flushes, now, also)
     keys = {one.counter.checkpoint.source_id: one.key for one in pending}
     return Settlement(flushes, won, {id_: rows.open_source(database, "target", keys[id_], now) for id_ in lost})
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from storage.database import insert_on_conflict
 from storage.tables import alert_cursor, alert_event
 
 _CURSOR_ID = 1
@@ -47,9 +47,8 @@ def after(connection: Connection, event_id: int, limit: int) -> list[AlertEvent]
 
 def lock_cursor(connection: Connection, now: float) -> int:
     """The id of the last consumed event. Holds the cursor's row until the transaction ends: one alerter at a time."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     first = {"id": _CURSOR_ID, "event_id": 0, "updated_at": now}
-    connection.execute(dialect.insert(alert_cursor).values(first).on_conflict_do_nothing())
+    connection.execute(insert_on_conflict(connection, alert_cursor).values(first).on_conflict_do_nothing())
     query = select(alert_cursor.c.event_id).where(alert_cursor.c.id == _CURSOR_ID).with_for_update()
     return int(connection.execute(query).scalar_one())
 

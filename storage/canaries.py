@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from storage.database import Database
-from storage.ledger.rows import upsert
+from storage.database import Database, upsert
 from storage.tables import canary
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from core.errors import StorageBusy, StorageError, StorageFull
@@ -53,9 +53,34 @@ class Database:
             finally:
                 connection.rollback()
 
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows on the disk: SQLite's log still holds them until it is written back and cut.
+
+        Best effort: a reader of an old snapshot keeps the log until the next call. PostgreSQL does it by vacuum.
+        """
+        if self.is_sqlite:
+            with mapped_errors(), self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def upsert(connection: Connection, table: Table, values: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
+    """Insert rows, or replace those whose keys exist, on SQLite and PostgreSQL."""
+    statement = insert_on_conflict(connection, table)
+    replaced = {name: statement.excluded[name] for name in values[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=replaced), values)
+
+
+def insert_on_conflict(connection: Connection, table: Table) -> Any:
+    """An insert that knows ON CONFLICT; the two dialects' inserts share no typed base."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as dialect_insert  # noqa: PLC0415 - one of two dialects
+    else:
+        from sqlalchemy.dialects.postgresql import insert as dialect_insert  # type: ignore[assignment]  # noqa: PLC0415
+    return dialect_insert(table)
 
 
 def sqlite_url(path: Path) -> str:
@@ -102,6 +127,7 @@ def _sqlite(url: str) -> Engine:
             "synchronous=FULL",  # an answered commit survives a power cut; the cost is one fsync a flush
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "foreign_keys=ON",
+            "secure_delete=ON",  # a text whose time is over leaves zeros, not an old page
             "journal_size_limit=67108864",  # a WAL that a slow reader let grow is cut back to 64 MiB
         ):
             cursor.execute(f"PRAGMA {pragma}")

@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from storage.database import Database
-from storage.ledger.rows import upsert
+from storage.database import Database, upsert
 from storage.tables import collector_shard, target_health
 
 OWN_JOB = "burnline"

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from core.measures import Group, group_from_key, group_key
-from storage.database import Database
-from storage.ledger.rows import upsert
+from storage.database import Database, upsert
 from storage.tables import score
 
 FLAGGED, CLEAR, FAILED, NOT_APPLICABLE = "flagged", "clear", "failed", "not_applicable"

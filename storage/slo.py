@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select
 
 from storage.alerts import AlertEvent
-from storage.database import Database
-from storage.ledger.rows import upsert
+from storage.database import Database, upsert
 from storage.tables import alert_event, alert_state, evaluation, slo_revision, slo_status
 
 

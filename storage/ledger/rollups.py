@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, delete, select, update
 
 from core.buckets import TIERS
-from storage.database import Database
+from storage.database import Database, upsert
 from storage.ledger import cells as cells_codec
 from storage.ledger.cells import Cells
-from storage.ledger.rows import RowKey, upsert
+from storage.ledger.rows import RowKey
 from storage.tables import ledger_row, rollup, rollup_state
 
 _CHUNK = 500

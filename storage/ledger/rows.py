@@ -7,13 +7,13 @@ its rows are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from core.errors import StorageError
-from storage.database import Database
+from storage.database import Database, insert_on_conflict, upsert
 from storage.ledger import cells as cells_codec
 from storage.ledger.cells import Cells
 from storage.ledger.dictionary import Atom, Dictionary
@@ -55,7 +55,7 @@ def open_source(database: Database, kind: str, key: str, now: float) -> Checkpoi
         found = connection.execute(select(source).where(source.c.key == key)).one_or_none()
         if found is not None:
             return Checkpoint(found.id, found.version, found.state)
-        fresh = _insert(connection, source).values(kind=kind, key=key, version=0, state=None, updated_at=now)
+        fresh = insert_on_conflict(connection, source).values(kind=kind, key=key, version=0, state=None, updated_at=now)
         connection.execute(fresh.on_conflict_do_nothing(index_elements=["key"]))
         found = connection.execute(select(source).where(source.c.key == key)).one()
         return Checkpoint(found.id, found.version, found.state)
@@ -88,13 +88,19 @@ def _in_chunks(connection: Connection, source_id: int, width: int, buckets: list
 
 
 def commit(
-    database: Database, dictionary: Dictionary, flushes: Iterable[SourceFlush], now: float
+    database: Database,
+    dictionary: Dictionary,
+    flushes: Iterable[SourceFlush],
+    now: float,
+    also: Callable[[Connection], None] = lambda _: None,
 ) -> tuple[dict[int, Checkpoint], list[int]]:
-    """Write all flushes in one transaction: (new checkpoints by source id, sources that lost their compare-and-set)."""
+    """Write all flushes, and whatever `also` writes, in one transaction: (new checkpoints by source id, sources that
+    lost their compare-and-set)."""
     batch = list(flushes)
     try:
         with database.write() as connection:
             won, lost, resolved = commit_in(connection, dictionary, batch, now)
+            also(connection)
     except StorageError:
         dictionary.forget()
         raise
@@ -154,25 +160,9 @@ def _by_id(content: AtomCells, ids: Mapping[Atom, int]) -> Cells:
 
 def next_rev(connection: Connection) -> int:
     """The next number of the ledger's clock; its row's lock makes numbers follow the order of commits."""
-    first = _insert(connection, ledger_clock).values(id=1, rev=1)
+    first = insert_on_conflict(connection, ledger_clock).values(id=1, rev=1)
     connection.execute(first.on_conflict_do_update(index_elements=["id"], set_={"rev": ledger_clock.c.rev + 1}))
     return int(connection.execute(select(ledger_clock.c.rev)).scalar_one())
-
-
-def upsert(connection: Connection, table: Table, values: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
-    """Insert rows, or replace those whose keys exist, on SQLite and PostgreSQL."""
-    statement = _insert(connection, table)
-    replaced = {name: statement.excluded[name] for name in values[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=replaced), values)
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    """An insert that knows ON CONFLICT; the two dialects' inserts share no typed base."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as dialect_insert  # noqa: PLC0415 - one of two dialects
-    else:
-        from sqlalchemy.dialects.postgresql import insert as dialect_insert  # type: ignore[assignment]  # noqa: PLC0415
-    return dialect_insert(table)
 
 
 def prune(database: Database, width: int, before: float) -> int:

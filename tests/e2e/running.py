@@ -180,15 +180,18 @@ class Instance:
     """A running `burnline up --demo`. `settings` are overrides, as `API__PORT=1`."""
 
     def __init__(self, folder: Path, scenario: str, *, own_metrics: bool = False, **settings: object) -> None:
-        api, dashboard, *own = free_ports(5)
+        api, dashboard, otlp, *own = free_ports(7)
         self.folder = folder
         self.directory = folder / "demo"
         self.config = self.directory / "burnline.yaml"
         self.api = f"http://127.0.0.1:{api}"
         self.dashboard = f"http://127.0.0.1:{dashboard}"
-        names = ("COLLECTOR", "ENGINE", "ALERTER")
+        self.otlp = f"http://127.0.0.1:{otlp}"
+        names = ("COLLECTOR", "ENGINE", "ALERTER", "EVALUATOR")
         ports = {f"METRICS_PORTS__{name}": port if own_metrics else 0 for name, port in zip(names, own, strict=True)}
-        self.env = environment(API__PORT=api, DASHBOARD__PORT=dashboard, **ports, **settings)
+        served = {"API__PORT": api, "DASHBOARD__PORT": dashboard, "COLLECTOR__OTLP__PORT": otlp, **ports}
+        # Scoring would take a core from the fleet: a test that wants it says so.
+        self.env = environment(**{"EVALUATOR__ENABLED": "false", **served, **settings})
         self._arguments = ("up", "--demo", "--days", 0, "--scenario", scenario, "--directory", self.directory)
         self._up: Process | None = None
 

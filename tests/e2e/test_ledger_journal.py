@@ -69,8 +69,9 @@ class Bench:
         self._config = folder / "burnline.yaml"
         self._config.write_text(
             f"storage: {{directory: {folder / 'storage'}}}\n"
-            "metrics_ports: {collector: 0, engine: 0, alerter: 0}\n"
+            "metrics_ports: {collector: 0, engine: 0, alerter: 0, evaluator: 0}\n"
             "collector:\n"
+            "  otlp: {enabled: false}\n"
             "  flush_interval: 2s\n"
             f"  scrape: [{{name: demo, interval: {interval}, file_sd: [{self.demo / 'targets.json'}]}}]\n"
         )
