@@ -19,6 +19,9 @@ from core.errors import StorageBusy, StorageError, StorageFull
 BUSY_TIMEOUT_MS = 10_000
 """A writer waits this long for another process's transaction; each is a few milliseconds of inserts."""
 
+SCRUB_PATIENCE_MS = 500
+"""How long a scrub waits for readers of old snapshots before it leaves the log to the next one."""
+
 _FULL = ("disk is full", "no space left", "disk i/o error", "could not extend file")
 _BUSY = ("database is locked", "database table is locked", "deadlock detected", "could not serialize", "lock timeout")
 
@@ -60,7 +63,9 @@ class Database:
         """
         if self.is_sqlite:
             with mapped_errors(), self.engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={SCRUB_PATIENCE_MS}")  # writers wait meanwhile
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
     def dispose(self) -> None:
         """Close every connection."""

@@ -56,8 +56,13 @@ def get(db: Database, incident_id: int) -> Incident | None:
         return load(connection, incident_id)
 
 
-def acknowledge(db: Database, incident_id: int, by: str, comment: str, now: float) -> Incident:
-    """Somebody takes it: no repeats until it is resolved or alerts join. ConfigError if there is no such open one."""
+def acknowledge(
+    db: Database, incident_id: int, by: str, comment: str, now: float, *, actor: str | None = None
+) -> Incident:
+    """Somebody takes it: no repeats until it is resolved or alerts join. ConfigError if there is no such open one.
+
+    `actor`: who the audit names, where that is not `by`.
+    """
     if not by.strip():
         raise ConfigError("an acknowledgement needs a name: write who takes the incident")
     with db.write() as connection:
@@ -68,8 +73,8 @@ def acknowledge(db: Database, incident_id: int, by: str, comment: str, now: floa
             raise ConfigError(f"incident {incident_id} is {found.outcome} already: nothing to acknowledge")
         values = {"acknowledged_at": now, "acknowledged_by": by, "comment": comment, "ack_pending": True}
         change(connection, incident_id, **values)
-        entry = {"at": now, "actor": by, "action": "incident.acknowledge", "subject": str(incident_id)}
-        connection.execute(audit.insert().values(**entry, detail={"comment": comment}))
+        entry = {"at": now, "actor": actor or by, "action": "incident.acknowledge", "subject": str(incident_id)}
+        connection.execute(audit.insert().values(**entry, detail={"by": by, "comment": comment}))
         return _required(connection, incident_id)
 
 

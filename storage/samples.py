@@ -68,16 +68,30 @@ def finish(connection: Connection, holder: str, ids: Iterable[int]) -> set[int]:
     return held
 
 
-def expired(connection: Connection, now: float, limit: int) -> list[Sample]:
-    """Samples whose time to live is over: the evaluator writes them down as failed and finishes them."""
-    query = select(sample).where(sample.c.expires_at <= now).order_by(sample.c.id).limit(limit)
-    return [_sample(row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+def take_expired(db: Database, holder: str, now: float, ttl: float, limit: int) -> list[Sample]:
+    """Take samples whose time to live is over, to be written down as failed and finished; their text is removed.
+
+    One that is being scored is left to its holder.
+    """
+    old = (sample.c.expires_at <= now) & (sample.c.leased_until <= now)
+    with db.write() as connection:
+        query = select(sample).where(old).order_by(sample.c.id).limit(limit).with_for_update(skip_locked=True)
+        found = [_sample(row) for row in connection.execute(query)]
+        if found:
+            values = {"leased_by": holder, "leased_until": now + ttl, "text": None}
+            connection.execute(update(sample).where(sample.c.id.in_([one.id for one in found])).values(values))
+    return found
 
 
 def wipe_expired(connection: Connection, now: float) -> int:
     """Remove the text of samples whose time to live is over, whether or not an evaluator runs; returns how many."""
     old = (sample.c.expires_at <= now) & sample.c.text.is_not(None)
     return connection.execute(update(sample).where(old).values(text=None)).rowcount
+
+
+def forget(connection: Connection, before: float) -> int:
+    """Delete samples that were drawn before, and that no evaluator has ever finished; returns how many."""
+    return connection.execute(delete(sample).where(sample.c.drawn_at < before)).rowcount
 
 
 def waiting(db: Database) -> int:

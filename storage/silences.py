@@ -17,6 +17,10 @@ _PROBES = ("", "0", "x", "no-such-value-is-in-use", "Ω")
 """Values that have nothing in common: a matcher that takes all but the empty one tells no alerts apart."""
 
 
+_LONGEST = 366 * 86_400.0
+"""Seconds: what shall be quiet for longer is no alert, and no calendar says the end of a million years."""
+
+
 @dataclass(frozen=True)
 class Silence:
     """Alerts that fit every matcher do not notify from `starts_at` to `ends_at` (Unix seconds, end exclusive)."""
@@ -46,8 +50,13 @@ def add(
     created_by: str,
     comment: str,
     now: float,
+    *,
+    actor: str | None = None,
 ) -> str:
-    """Store a silence and return its id; ConfigError if it has no end, is over, or would hide every alert."""
+    """Store a silence and return its id; ConfigError if it has no end, is over, or would hide every alert.
+
+    `actor`: who the audit names, where that is not `created_by`.
+    """
     end = _checked_end(starts_at, ends_at, now)
     _check_matchers(matchers)
     if not created_by.strip():
@@ -58,7 +67,7 @@ def add(
     values |= {"created_by": created_by, "comment": comment, "created_at": now}
     with db.write() as connection:
         connection.execute(silence.insert().values(values))
-        _audit(connection, now, created_by, ("silence.add", silence_id), values)
+        _audit(connection, now, actor or created_by, ("silence.add", silence_id), values)
     return silence_id
 
 
@@ -77,8 +86,8 @@ def active(connection: Connection, now: float) -> list[Silence]:
     return [_from_row(row) for row in connection.execute(query)]
 
 
-def expire(db: Database, silence_id: str, by: str, now: float) -> None:
-    """End a silence now; ConfigError if there is none of this id or it is over already."""
+def expire(db: Database, silence_id: str, by: str, now: float, *, actor: str | None = None) -> None:
+    """End a silence now; ConfigError if there is none of this id or it is over already. `actor`: as for `add`."""
     with db.write() as connection:
         row = connection.execute(select(silence).where(silence.c.id == silence_id)).first()
         if row is None:
@@ -88,7 +97,8 @@ def expire(db: Database, silence_id: str, by: str, now: float) -> None:
         # One that has not begun must not begin after its end.
         values = {"ends_at": now, "starts_at": min(row.starts_at, now)}
         connection.execute(update(silence).where(silence.c.id == silence_id).values(values))
-        _audit(connection, now, by, ("silence.expire", silence_id), {"planned_end": row.ends_at})
+        detail = {"planned_end": row.ends_at, "by": by}
+        _audit(connection, now, actor or by, ("silence.expire", silence_id), detail)
 
 
 def _checked_end(starts_at: float, ends_at: float | None, now: float) -> float:
@@ -96,6 +106,8 @@ def _checked_end(starts_at: float, ends_at: float | None, now: float) -> float:
         raise ConfigError("a silence needs an end: write how long it lasts, as 2h")
     if not starts_at < ends_at < float("inf"):
         raise ConfigError("a silence must end after it starts: write a later end")
+    if ends_at - now > _LONGEST:
+        raise ConfigError("a silence lasts a year at most: write an earlier end")
     if ends_at <= now:
         raise ConfigError("this silence would be over already: write an end in the future")
     return ends_at

@@ -116,12 +116,11 @@ def _set_rev(connection: Connection, rev: int) -> None:
         upsert(connection, rollup_state, [{"id": 1, "rev": rev}], ("id",))
 
 
-def read(database: Database, width: int, start: float) -> Iterable[tuple[RowKey, Cells]]:
-    """Every roll-up of a width from `start` on, in time order."""
+def read(database: Database, width: int, start: float, end: float | None = None) -> Iterable[tuple[RowKey, Cells]]:
+    """Every roll-up of a width that begins in [start, end), or from `start` on, in time order."""
+    query = select(rollup).where(rollup.c.width == width, rollup.c.bucket >= start).order_by(rollup.c.bucket)
     with database.read() as connection:
-        rows = connection.execute(
-            select(rollup).where(rollup.c.width == width, rollup.c.bucket >= start).order_by(rollup.c.bucket)
-        ).all()
+        rows = connection.execute(query if end is None else query.where(rollup.c.bucket < end)).all()
     for row in rows:
         yield (
             RowKey(width, row.bucket),

@@ -166,13 +166,19 @@ def next_rev(connection: Connection) -> int:
 
 
 def prune(database: Database, width: int, before: float) -> int:
-    """Delete rows of one width that end before `before` and that the engine has rolled up; returns how many."""
+    """Delete rows of one width that end before `before`, of buckets that the engine has rolled up whole; how many.
+
+    A bucket with a late row that waits is kept whole: it will be summed anew, from all of its rows.
+    """
     with database.write() as connection:
         rolled = connection.execute(select(rollup_state.c.rev)).scalar()
         if rolled is None:
             return 0
+        waiting = select(ledger_row.c.bucket).where(ledger_row.c.width == width, ledger_row.c.rev > rolled)
         return connection.execute(
             delete(ledger_row).where(
-                ledger_row.c.width == width, ledger_row.c.bucket < before - width, ledger_row.c.rev <= rolled
+                ledger_row.c.width == width,
+                ledger_row.c.bucket < before - width,
+                ledger_row.c.bucket.not_in(waiting),
             )
         ).rowcount

@@ -72,6 +72,15 @@ class Model:
         }
 
 
+def test_a_late_row_that_waits_keeps_the_others_of_its_bucket(databases: MakeDatabase) -> None:
+    model = Model(databases())
+    model.row(0, 60, 0, {(ATOMS[0], 0): 2})
+    model.roll_up()
+    model.row(1, 60, 0, {(ATOMS[0], 0): 1})
+    model.prune(60, 200)
+    assert model.found(300)[0] == Counter({(ATOMS[0], 0): 3})
+
+
 contents = st.dictionaries(
     st.one_of(st.tuples(st.sampled_from(ATOMS[:2]), st.just(0)), st.tuples(st.just(ATOMS[2]), st.integers(0, 2))),
     st.integers(1, 2**40),
