@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,16 +26,37 @@ def _open(settings: Settings) -> Database:
 
 
 def collector(settings: Settings) -> None:
-    """Scrape and count until told to stop."""
-    from collector.metrics import CollectorMetrics  # noqa: PLC0415 - each part pays only for its own imports
+    """Scrape, receive and count until told to stop."""
+    from burnline.check import require_loopback  # noqa: PLC0415 - each part pays only for its own imports
+    from collector.metrics import CollectorMetrics, OtlpMetrics  # noqa: PLC0415
+    from collector.otlp.server import OtlpReceiver  # noqa: PLC0415
     from collector.shard import CollectorShard  # noqa: PLC0415
 
     prepare("collector")
-    metrics = CollectorMetrics()
+    require_loopback("collector.otlp.host", settings.collector.otlp.host)
+    metrics, clock, database = CollectorMetrics(), SystemClock(), _open(settings)
     serve_metrics(metrics.registry, settings.metrics_ports.collector)
     watched = settings.collector.model_copy(update={"scrape": (*settings.collector.scrape, *_own_job(settings))})
-    shard = CollectorShard(_open(settings), settings.storage.directory, watched, SystemClock(), metrics)
-    run_until_signal(shard.run)
+    parts = [CollectorShard(database, settings.storage.directory, watched, clock, metrics).run]
+    if settings.collector.otlp.enabled:
+        otlp_metrics = OtlpMetrics(metrics.registry)
+        parts.append(OtlpReceiver(database, watched, settings.text_key_file, clock, otlp_metrics).run)
+    run_until_signal(lambda stop: _together(stop, parts))
+
+
+async def _together(stop: asyncio.Event, parts: Sequence[Callable[[asyncio.Event], Awaitable[None]]]) -> None:
+    """Run parts under one event: the end of one, also by an error, ends them all in order."""
+
+    async def run(part: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+        try:
+            await part(stop)
+        finally:
+            stop.set()
+
+    ended = await asyncio.gather(*map(run, parts), return_exceptions=True)
+    for error in ended:
+        if error is not None:
+            raise error
 
 
 def _own_job(settings: Settings) -> tuple[ScrapeJob, ...]:
@@ -62,6 +84,20 @@ def engine(settings: Settings) -> None:
     run_until_signal(service.run)
 
 
+def evaluator(settings: Settings) -> None:
+    """Score drawn answers until told to stop."""
+    from core.texts import TextCipher  # noqa: PLC0415
+    from safety_eval.metrics import EvaluatorMetrics  # noqa: PLC0415
+    from safety_eval.service import EvaluatorService  # noqa: PLC0415
+    from safety_eval.worker import Tools  # noqa: PLC0415
+
+    prepare("evaluator")
+    metrics = EvaluatorMetrics()
+    serve_metrics(metrics.registry, settings.metrics_ports.evaluator)
+    tools = Tools(_open(settings), TextCipher.from_file(settings.text_key_file), SystemClock(), metrics)
+    run_until_signal(EvaluatorService(tools, settings.evaluator, settings.collector.group_cap).run)
+
+
 def alerter(settings: Settings) -> None:
     """Route and deliver until told to stop."""
     from alerting.service import Alerter  # noqa: PLC0415
@@ -77,14 +113,15 @@ def api(settings: Settings) -> None:
     import uvicorn  # noqa: PLC0415
 
     from burnline.api.app import create_app  # noqa: PLC0415
-    from burnline.check import require_loopback  # noqa: PLC0415
+    from burnline.check import require_token  # noqa: PLC0415
 
     prepare("api")
-    require_loopback("api.host", settings.api.host)
+    require_token(settings)
     config = uvicorn.Config(
-        create_app(_open(settings)),
+        create_app(_open(settings), settings.api),
         host=settings.api.host,
         port=settings.api.port,
+        proxy_headers=False,  # X-Forwarded-For would let anybody here choose the address that limits count
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=3,
@@ -108,7 +145,8 @@ def dashboard(settings: Settings) -> None:
     from dashboard.launch import command  # noqa: PLC0415
 
     prepare("dashboard")
-    require_loopback("dashboard.host", settings.dashboard.host)
+    if not settings.dashboard.login.enabled:
+        require_loopback("dashboard.host", settings.dashboard.host)
     launch = command(settings.database_url, settings.dashboard)
     os.execvpe(launch.argv[0], launch.argv, {**os.environ, **launch.env})  # noqa: S606 - the command is our own
 

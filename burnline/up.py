@@ -15,7 +15,7 @@ from burnline.supervisor import USAGE, Child, Supervisor
 from storage import migrate
 from storage.database import Database
 
-PARTS = {"collector": 0.0, "api": 0.0, "engine": 1.5, "alerter": 2.0, "dashboard": 3.0}
+PARTS = {"collector": 0.0, "api": 0.0, "engine": 1.5, "alerter": 2.0, "dashboard": 3.0, "evaluator": 4.0}
 """Every part, and how long it waits at the start: scraping and answering come first."""
 
 DemoChoice = tuple[str, float, int, Path]
@@ -35,8 +35,9 @@ def run(config: Path | None, choice: DemoChoice | None) -> int:
         demo.fill(settings)
     _say_where(settings, demo)
     used = demo.config if demo is not None else config
-    children = [Child(part, part_command(part, used), after) for part, after in PARTS.items()]
-    supervisor = Supervisor([*(demo.children() if demo is not None else []), *children])
+    parts = {part: after for part, after in PARTS.items() if part != "evaluator" or settings.evaluator.enabled}
+    children = [Child(part, part_command(part, used), after) for part, after in parts.items()]
+    supervisor = Supervisor([*(demo.children(settings) if demo is not None else []), *children])
     run_until_signal(supervisor.run)
     typer.echo("stopped")
     return USAGE if supervisor.misconfigured else 0
@@ -59,11 +60,12 @@ class _Demo:
         if self._days and (parsed := fill_history(settings, self.settings, self._days)):
             typer.echo(f"filled {self._days} days of history from {parsed} pages")
 
-    def children(self) -> list[Child]:
-        """The fleet as a child process."""
-        demo = self.settings
+    def children(self, settings: Settings) -> list[Child]:
+        """The fleet as a child process; its clients tell their calls to this collector."""
+        demo, otlp = self.settings, settings.collector.otlp
         argv = [sys.executable, "-m", "burnline", "demo-fleet", "--scenario", demo.scenario, "--speed", str(demo.speed)]
         argv += ["--directory", str(demo.directory), "--base-port", str(demo.base_port)]
+        argv += ["--otlp", f"http://{otlp.host}:{otlp.port}"] if otlp.enabled else []
         return [Child("demo-fleet", argv)]
 
     @property

@@ -162,7 +162,7 @@ class SourceCounter:
         self.coverage = (*silent, *kept)
 
     def _add(self, atom: Atom, cell: int, n: int, begin: float, end: float, now: float) -> None:
-        for key, part in _place(n, begin, end, now):
+        for key, part in place(n, begin, end, now):
             into = self._pending.setdefault(key, {})
             into[atom, cell] = into.get((atom, cell), 0) + part
 
@@ -279,7 +279,7 @@ def _plus(left: Mapping[tuple[Atom, int], int], right: Mapping[tuple[Atom, int],
     return result
 
 
-def _place(n: int, begin: float, end: float, now: float) -> Iterable[tuple[RowKey, int]]:
+def place(n: int, begin: float, end: float, now: float) -> Iterable[tuple[RowKey, int]]:
     """Share events over buckets of the width that each bucket's age still has."""
     youngest, oldest = tier_of_age(end, now), tier_of_age(begin, now)
     if youngest is oldest:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from collector.otlp.commit import Receipt
+    from collector.otlp.prepare import Prepared
 
 
 class CollectorMetrics:
@@ -61,3 +67,57 @@ class CollectorMetrics:
             "Raw samples given up because the disk is full; counts are never given up.",
             registry=self.registry,
         )
+
+
+class OtlpMetrics:
+    """The OTLP receiver's own series, in the collector's registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.listening = Gauge("burnline_otlp_listening", "Whether spans are received: 0 or 1.", registry=registry)
+        self.requests = Counter(
+            "burnline_otlp_requests", "Requests by the HTTP status of their answer.", ["code"], registry=registry
+        )
+        self.spans_rejected = Counter("burnline_otlp_spans_rejected", "Spans that were refused.", registry=registry)
+        self.spans_cut = Counter(
+            "burnline_otlp_spans_cut", "Spans of drawn traces beyond what is kept of one.", registry=registry
+        )
+        self.texts_cut = Counter(
+            "burnline_otlp_texts_too_long",
+            "Texts of drawn generations that were too long to be stored.",
+            registry=registry,
+        )
+        self.generations = Counter("burnline_otlp_generations", "Model calls counted.", registry=registry)
+        self.drawn = Counter("burnline_otlp_drawn", "Generations drawn, by stratum.", ["stratum"], registry=registry)
+        self.duplicates = Counter(
+            "burnline_otlp_duplicates", "Model calls that had been counted before.", registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "burnline_otlp_commit_seconds",
+            "Time of one commit.",
+            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10),
+            registry=registry,
+        )
+        self.commit_failures = Counter(
+            "burnline_otlp_commit_failures", "Commits that failed; clients send again.", ["reason"], registry=registry
+        )
+        self.checkpoint_conflicts = Counter(
+            "burnline_otlp_checkpoint_conflicts", "Commits that another writer had overtaken.", registry=registry
+        )
+        self.groups_capped = Gauge(
+            "burnline_otlp_measures_capped", "Measures whose groups are over the cap.", registry=registry
+        )
+
+    def prepared(self, found: Prepared) -> None:
+        """A request was read."""
+        self.spans_rejected.inc(found.rejected)
+        self.spans_cut.inc(found.spans_cut)
+        self.texts_cut.inc(found.texts_cut)
+
+    def committed(self, receipt: Receipt) -> None:
+        """A commit was written."""
+        self.generations.inc(len(receipt.counted))
+        self.duplicates.inc(receipt.duplicates)
+        self.checkpoint_conflicts.inc(receipt.conflicts)
+        for call in receipt.counted:
+            if call.generation.sampled:
+                self.drawn.labels(call.generation.stratum).inc()

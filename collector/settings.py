@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from core.errors import ParseError
+from core.matchers import parse_matchers
 from core.settings import Duration
 
 LONGEST_INTERVAL = 30.0
@@ -93,16 +96,120 @@ class SeriesSettings(_Settings):
     max_bytes: int = Field(default=2 * 2**30, gt=0, description="the oldest files go when there is more than this")
 
 
+class Stratum(_Settings):
+    """Generations that are drawn with one probability."""
+
+    name: str = Field(min_length=1, max_length=100, description="value of the part stratum; the last is default")
+    match: str = Field(
+        default="",
+        description="matchers over the dimensions, operation, outcome and retrieval; empty fits every generation",
+    )
+    probability: float = Field(ge=0, le=1, description="share of its traces that are drawn")
+
+    @field_validator("match")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        try:
+            parse_matchers(value)
+        except ParseError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+class Price(_Settings):
+    """US dollars a million tokens."""
+
+    model: str = Field(description="model name, or a pattern with * and ?; the first price that fits counts")
+    input: float = Field(ge=0, description="dollars a million input tokens that were not cached")
+    output: float = Field(ge=0, description="dollars a million output tokens")
+    cached: float | None = Field(
+        default=None, ge=0, description="dollars a million cached input tokens; by default as input"
+    )
+
+
+class GoodputLimits(_Settings):
+    """What one request must meet, both at once, to count as good in the signal goodput."""
+
+    ttft: Duration = Field(default=0.5, gt=0, description="longest time to the first token")
+    itl: Duration = Field(default=0.1, gt=0, description="longest mean time between two tokens")
+
+
+class GenerationRetention(_Settings):
+    """How long generations are kept."""
+
+    unsampled: Duration = Field(
+        default=24 * 3600.0,
+        gt=0,
+        description="generations that were not drawn; a call that ended longer ago when it arrives is refused",
+    )
+    sampled: Duration = Field(
+        default=7 * 24 * 3600.0, gt=0, description="drawn generations and the spans of their traces"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> GenerationRetention:
+        if self.sampled < self.unsampled:
+            raise ValueError("sampled is shorter than unsampled")
+        return self
+
+
+DIMENSIONS: Mapping[str, tuple[str, ...]] = {
+    "model": ("gen_ai.request.model", "gen_ai.response.model"),
+    "version": ("deployment.version", "service.version"),
+    "region": ("cloud.region",),
+    "tenant": ("tenant.id",),
+}
+"""Attributes that give dimensions. No enduser.id for the tenant: it names a person."""
+
+
 class OtlpSettings(_Settings):
     """The OTLP/HTTP receiver for traces of model calls."""
 
     enabled: bool = Field(default=True, description="whether spans are received")
-    host: str = Field(default="127.0.0.1", description="address to listen on")
+    host: str = Field(default="127.0.0.1", description="address to listen on; loopback only")
     port: int = Field(default=4318, ge=0, le=65535, description="port to listen on")
     key_file: Path | None = Field(
         default=None,
         description="key of waiting texts, made where it is missing; by default text.key in the storage folder",
     )
+    max_body: int = Field(default=64 * 2**20, gt=0, description="bytes of a request, before and after decompression")
+    queue: int = Field(default=64, gt=0, description="requests that may be on their way to a commit; more get 429")
+    operations: tuple[str, ...] = Field(
+        default=("chat", "text_completion", "generate_content"),
+        description="values of gen_ai.operation.name that are generations",
+    )
+    dimensions: dict[str, tuple[str, ...]] = Field(
+        default=dict(DIMENSIONS),
+        description="for each dimension the attributes that give it, of the span first, then of the resource; "
+        "a dimension that is not named keeps its default",
+    )
+    strata: tuple[Stratum, ...] = Field(
+        default=(Stratum(name="default", probability=0.05),),
+        description="how generations are drawn; asked in order, the last is default",
+    )
+    goodput: GoodputLimits = Field(default=GoodputLimits(), description="limits of the signal goodput")
+    prices: tuple[Price, ...] = Field(default=(), description="what tokens cost; without a price the cost is unknown")
+    text_ttl: Duration = Field(
+        default=3600.0, gt=0, description="text that still waits for its scores after this is deleted"
+    )
+    retention: GenerationRetention = Field(default=GenerationRetention(), description="how long generations are kept")
+    keep_attributes: tuple[str, ...] = Field(
+        default=(), description="further span attributes to keep for the waterfall; never name content here"
+    )
+
+    @field_validator("dimensions")
+    @classmethod
+    def _with_defaults(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {**DIMENSIONS, **value}
+
+    @model_validator(mode="after")
+    def _strata_end(self) -> OtlpSettings:
+        names = [stratum.name for stratum in self.strata]
+        if len(set(names)) != len(names):
+            raise ValueError("two strata have one name")
+        if not names or names[-1] != "default" or self.strata[-1].match:
+            raise ValueError("the last stratum must be default, without match")
+        return self
 
 
 class CollectorSettings(_Settings):

@@ -18,6 +18,8 @@ LAYERS = ("client", "gateway", "router", "engine", "hardware")
 """From the outermost inwards: a signal is counted in the first of these that the fleet has."""
 
 OUTCOMES = ("good", "bad", "excluded")
+VERDICTS = ("flagged", "clear", "failed", "not_applicable")
+"""Of a detector on an answer: only the first two say something of it."""
 
 
 @dataclass(frozen=True)

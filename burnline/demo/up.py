@@ -19,6 +19,8 @@ from storage.plan import MeasurePlan
 
 BASE_PORT = 21_000
 GPU_PRICE = 2.5
+DRAWN_SHARE = 0.03
+"""Of the demo's 20 calls a second: more than one a second would keep a core busy with scoring."""
 _MARK = "history.done"
 _FLUSH_EVERY = 2_000
 """Pages in one transaction of the back-fill: about a second, so that live scrapes never wait long for the database."""
@@ -42,6 +44,8 @@ storage:
   directory: {storage}
 collector:
   gpu_price_per_hour: {GPU_PRICE}
+  otlp:
+    strata: [{{name: default, probability: {DRAWN_SHARE}}}]
   flush_interval: 2s
   scrape:
     - name: demo

@@ -1,0 +1,122 @@
+"""HTTP: from a request to its answer. POST /v1/traces is taken; every error is a google.rpc.Status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+
+from collector.metrics import OtlpMetrics
+from collector.otlp import body
+from collector.otlp.answer import JSON, PROTOBUF, Refused, accepted, refused
+from collector.otlp.commit import OtlpLedger
+from collector.otlp.decode import decode
+from collector.otlp.prepare import Prepared, Preparer
+from collector.otlp.queue import CommitQueue
+from core.clock import Clock
+from core.errors import ParseError, StorageBusy, StorageError
+
+log = logging.getLogger(__name__)
+
+_BODY_SECONDS = 30.0
+_BUSY_AGAIN, _BROKEN_AGAIN = 1, 5
+"""Seconds for Retry-After: a queue empties within a second; a full disk or a long lock does not."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Receiver:
+    """Takes requests; at most `queue` at once."""
+
+    def __init__(
+        self, preparer: Preparer, ledger: OtlpLedger, queue: CommitQueue, clock: Clock, metrics: OtlpMetrics
+    ) -> None:
+        self._preparer = preparer
+        self._ledger = ledger
+        self._queue = queue
+        self._clock = clock
+        self._metrics = metrics
+        self._limits = ledger.settings
+        self._on_their_way = 0
+        # One thread reads bodies, one after the other: the scraper's loop goes on, and memory has a bound.
+        self._reader = ThreadPoolExecutor(1, "otlp")
+
+    def app(self) -> web.Application:
+        """The routes."""
+        app = web.Application(middlewares=[self._as_status])
+        app.router.add_post("/v1/traces", self._traces)
+        return app
+
+    def close(self) -> None:
+        """End the reading thread."""
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    @web.middleware
+    async def _as_status(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        media = PROTOBUF if request.content_type == PROTOBUF else JSON
+        try:
+            answer = await handler(request)
+        except Refused as problem:
+            answer = refused(media, problem)
+        except web.HTTPNotFound:
+            answer = refused(
+                media, Refused(404, f"{request.path[:100]} is not served here: only traces are taken, at /v1/traces")
+            )
+        except web.HTTPException as problem:
+            answer = refused(media, Refused(problem.status, problem.reason))
+        self._metrics.requests.labels(str(answer.status)).inc()
+        return answer
+
+    async def _traces(self, request: web.Request) -> web.Response:
+        media = request.content_type
+        if media not in (PROTOBUF, JSON):
+            raise Refused(415, f"Content-Type {media[:50]!r} is not known: send {PROTOBUF} or {JSON}")
+        if self._on_their_way >= self._limits.queue:
+            raise Refused(429, "too many requests wait for their commit", _BUSY_AGAIN)
+        self._on_their_way += 1
+        try:
+            prepared = await self._read(request, media)
+            await self._commit(prepared)
+        finally:
+            self._on_their_way -= 1
+        return accepted(media, prepared.rejected, _refusals(prepared))
+
+    async def _read(self, request: web.Request, media: str) -> Prepared:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                data = await body.read(request.content, self._limits.max_body)
+        except TimeoutError:
+            raise Refused(503, f"the body took over {_BODY_SECONDS:.0f} s", _BROKEN_AGAIN) from None
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._reader, self._prepare, data, encoding, media)
+        self._metrics.prepared(prepared)
+        return prepared
+
+    def _prepare(self, data: bytes, encoding: str, media: str) -> Prepared:
+        plain = body.decompress(data, encoding, self._limits.max_body)
+        try:
+            request = decode(plain, media)
+        except ParseError as error:
+            raise Refused(400, str(error)) from None
+        now = self._clock.now()
+        return self._preparer.prepare(request, now, self._ledger.earliest(now))
+
+    async def _commit(self, prepared: Prepared) -> None:
+        if not prepared.calls and not prepared.spans:
+            return
+        try:
+            await self._queue.put(prepared)
+        except StorageError as error:
+            log.error("spans are not taken now, clients send them again: %s", error)
+            again = _BUSY_AGAIN if isinstance(error, StorageBusy) else _BROKEN_AGAIN
+            raise Refused(503, "the spans could not be stored; send them again", again) from None
+
+
+def _refusals(prepared: Prepared) -> str:
+    if not prepared.rejected:
+        return ""
+    return f"{prepared.rejected} spans were refused, the others are stored; the first: {prepared.problem}"

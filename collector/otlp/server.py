@@ -1,0 +1,106 @@
+"""The receiver's life: opens, listens (again and again where the port is taken), beats, keeps house, ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from aiohttp import web
+
+from collector.metrics import OtlpMetrics
+from collector.otlp.commit import OtlpLedger
+from collector.otlp.genai import Rules
+from collector.otlp.prepare import Preparer
+from collector.otlp.queue import CommitQueue
+from collector.otlp.receive import Receiver
+from collector.otlp.sampling import Sampler
+from collector.settings import CollectorSettings
+from core.clock import Clock
+from core.texts import TextCipher
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+_PORT_AGAIN = 10.0
+_HOUSEKEEPING = 30.0
+_GRACE = 5.0
+"""How long requests that are on their way may take when the receiver ends."""
+
+
+class OtlpReceiver:
+    """Runs until stopped; ConfigError where the key file cannot be used."""
+
+    def __init__(
+        self, database: Database, settings: CollectorSettings, key_file: Path, clock: Clock, metrics: OtlpMetrics
+    ) -> None:
+        otlp = settings.otlp
+        cipher = TextCipher.from_file(key_file)
+        rules = Rules(otlp, settings.dimensions, Sampler(otlp.strata, cipher.derive("sampling")))
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._ledger = OtlpLedger(database, settings.shard, settings.group_cap, otlp)
+        self._queue = CommitQueue(self._ledger, clock, metrics)
+        self._receiver = Receiver(Preparer(rules, cipher), self._ledger, self._queue, clock, metrics)
+        self._bound = 0
+        self._ready = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Receive until `stop` is set; what was answered with success is committed."""
+        await asyncio.to_thread(self._ledger.open, self._clock.now())
+        runner = web.AppRunner(
+            self._receiver.app(), access_log=None, auto_decompress=False, shutdown_timeout=_GRACE, handle_signals=False
+        )
+        await runner.setup()
+        work = [
+            asyncio.create_task(one)
+            for one in (self._queue.run(), self._beat(), self._keep_house(), self._listen(runner))
+        ]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await runner.cleanup()  # requests on their way are answered first: the queue still runs
+            self._receiver.close()
+            for task in (*work, stopped):
+                task.cancel()
+            await asyncio.gather(*work, stopped, return_exceptions=True)
+            await self._queue.beat()
+            self._metrics.listening.set(0)
+        for task in done - {stopped}:
+            task.result()
+
+    async def port(self) -> int:
+        """The port that is listened on, once it is: with `port: 0` the system chooses."""
+        await self._ready.wait()
+        return self._bound
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        otlp = self._settings.otlp
+        said = False
+        while True:
+            try:
+                await web.TCPSite(runner, otlp.host, otlp.port).start()
+                break
+            except OSError as error:
+                if not said:
+                    log.error("no spans are received yet: port %d: %s", otlp.port, error.strerror)
+                said = True
+            await asyncio.sleep(_PORT_AGAIN)
+        self._ledger.listening_since = self._clock.now()
+        self._bound = int(runner.addresses[0][1])
+        self._ready.set()
+        self._metrics.listening.set(1)
+        log.info("OTLP spans are received on http://%s:%d/v1/traces", otlp.host, self._bound)
+        await asyncio.Event().wait()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.flush_interval)
+            await self._queue.beat()
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING)
+            await self._queue.keep_house()
