@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typer
 
-from burnline.cli import config, db, debug, demo, incidents, ledger, parts, silences, slo
+from burnline.cli import canaries, config, db, debug, demo, deployments, incidents, ledger, parts, silences, slo, tokens
+from burnline.cli import eval as evaluation
 from core.errors import BurnlineError, ConfigError, NotYet
 
 app = typer.Typer(
@@ -35,9 +36,13 @@ app.add_typer(config.app, name="config")
 app.add_typer(slo.app, name="slo")
 app.add_typer(silences.app, name="silence")
 app.add_typer(incidents.app, name="incident")
+app.add_typer(canaries.app, name="canary")
 app.add_typer(debug.engines, name="engines")
 app.add_typer(debug.app, name="debug")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(deployments.app, name="deployment")
+app.add_typer(tokens.app, name="token")
+app.add_typer(evaluation.app, name="eval")
 
 
 def run(commands: typer.Typer) -> int:

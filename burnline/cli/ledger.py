@@ -29,8 +29,8 @@ def replay(
 
     Example: burnline ledger replay --openmetrics day.om --slo slos/ --at 2026-11-23T12:00:00Z --json
     """
-    from burnline.replay import parse_time
     from burnline.replay import replay as run
+    from burnline.times import parse_time
 
     rows = run(openmetrics, slo, None if at is None else parse_time(at))
     if json:

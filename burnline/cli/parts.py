@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from burnline.cli.common import ConfigOption, settings_of
-from core.errors import NotYet
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +24,7 @@ def up(
     days: Annotated[int, typer.Option(help="Days of history that the demo fills once; 0 for none")] = 30,
     directory: Annotated[Path, typer.Option(help="Where the demo keeps everything")] = Path("var/demo"),
 ) -> None:
-    """Run every part until Ctrl-C: collector, engine, alerter, API and dashboard.
+    """Run every part until Ctrl-C: collector, engine, evaluator, alerter, API and dashboard.
 
     Examples: burnline up --demo;  burnline up --config burnline.yaml
     """
@@ -49,9 +48,10 @@ def engine(config: ConfigOption = None) -> None:
 
 
 def evaluator(config: ConfigOption = None) -> None:
-    """Run the evaluator alone: it scores sampled outputs."""
-    del config
-    raise NotYet("the evaluator comes with a later version: quality SLOs are shown as not measured until then")
+    """Run the evaluator alone: it scores drawn answers."""
+    from burnline import run
+
+    run.evaluator(settings_of(config))
 
 
 def alerter(config: ConfigOption = None) -> None:

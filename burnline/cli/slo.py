@@ -53,13 +53,21 @@ def print_status(rows: list[dict[str, Any]]) -> None:
                 row["state"],
                 row["slo"],
                 group or "-",
-                _percent(row["sli"]) if row["objective"] else _plain(row["sli"]),
+                _sli(row),
                 _percent(row["budget_remaining"]),
                 burn or "-",
                 row["reason"] or "",
             ]
         )
     table(lines, ["STATE", "SLO", "GROUP", "SLI", "BUDGET LEFT", "BURN", "NOTE"])
+
+
+def _sli(row: dict[str, Any]) -> str:
+    """The SLI; that of a sample with its interval."""
+    if not row["objective"]:
+        return _plain(row["sli"])
+    interval = row.get("interval")
+    return _percent(row["sli"]) + (f" ({_percent(interval[0])} to {_percent(interval[1])})" if interval else "")
 
 
 def _plain(value: float | None) -> str:
