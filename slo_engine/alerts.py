@@ -54,7 +54,7 @@ def burn_event(
     annotations = {
         "summary": _summary(reading, stand, transition),
         "description": _description(reading, stand),
-        **links.of(BURN, {"slo": slo.name, **dict(reading.group)}, slo.alerting.runbook),
+        **links.of(labels, starts_at, slo.alerting.runbook),
     }
     return AlertEvent(
         at, slo.name, group_key(reading.group), severity, transition, starts_at, labels, annotations, evidence
@@ -71,9 +71,9 @@ def sign_event(sign: Sign, transition: str, starts_at: float, reason: Reason, at
         **dict(sign.group),
     }
     annotations = {
-        "summary": sign.summary if transition != "resolved" else f"Over: {sign.name}{_of(sign.group)}.",
+        "summary": sign.summary if transition != "resolved" else f"Over: {sign.name}{group_text(sign.group)}.",
         "description": f"{sign.summary} Reason: {reason.value}.",
-        **links.of(sign.alertname, dict(sign.group), None),
+        **links.of(labels, starts_at, None, canary=sign.evidence.get("canary")),
     }
     evidence = {**sign.evidence, "reason": reason.value, "evaluated_at": iso(at)}
     return AlertEvent(
@@ -81,26 +81,51 @@ def sign_event(sign: Sign, transition: str, starts_at: float, reason: Reason, at
     )
 
 
+_NO_DIMENSION = ("alertname", "slo", "service", "severity")
+
+
 class Links:
-    """Where an alert leads: its runbook, and the dashboard with its filters set."""
+    """Where an alert leads: its runbook, and the dashboard's page with its filters and time set.
+
+    A page and a canary's alert open On-call, a ticket opens the budget on SLO, something absent opens Debug.
+    """
 
     def __init__(self, dashboard_url: str, runbook_url: str) -> None:
         self._dashboard = dashboard_url.rstrip("/")
         self._runbook = runbook_url.rstrip("/")
 
-    def of(self, alertname: str, filters: Mapping[str, str], runbook: str | None) -> dict[str, str]:
-        """The annotations `runbook_url` and `dashboard_url`; one that is not configured is left out."""
+    def of(
+        self, labels: Mapping[str, str], starts_at: float, runbook: str | None, canary: str | None = None
+    ) -> dict[str, str]:
+        """The annotations `runbook_url` and `dashboard_url`; one that is not configured is left out.
+
+        `starts_at` (Unix seconds) is the alert's beginning, so that one alert keeps one address; `canary` is an id.
+        """
         links = {}
         if runbook or self._runbook:
-            links["runbook_url"] = runbook or f"{self._runbook}/{alertname}.md"
+            links["runbook_url"] = runbook or f"{self._runbook}/{labels['alertname']}.md"
         if self._dashboard:
-            links["dashboard_url"] = f"{self._dashboard}/?{urlencode(filters)}"
+            query = _filters(labels, canary) | {"at": iso(starts_at) or ""}
+            links["dashboard_url"] = f"{self._dashboard}/{_page(labels, canary)}?{urlencode(query, safe=':')}"
         return links
+
+
+def _filters(labels: Mapping[str, str], canary: str | None) -> dict[str, str]:
+    """The alert's dimensions; its SLO too, if it is one, and the canary."""
+    found = {"slo": labels["slo"]} if labels["alertname"] == BURN else {}
+    found |= {name: value for name, value in labels.items() if name not in _NO_DIMENSION}
+    return found | ({"canary": canary} if canary else {})
+
+
+def _page(labels: Mapping[str, str], canary: str | None) -> str:
+    if labels["alertname"] != BURN:
+        return "" if canary else "debug"
+    return "" if labels["severity"] == "page" else "slo"
 
 
 def _summary(reading: Reading, stand: Stand, transition: str) -> str:
     slo = reading.formula.slo
-    who = f"{slo.name}{_of(reading.group)}"
+    who = f"{slo.name}{group_text(reading.group)}"
     if transition in ("resolved", "cleared"):
         return f"{who}: the error budget burns no faster than it may."
     row = stand.row
@@ -148,5 +173,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _of(group: Group) -> str:
+def group_text(group: Group) -> str:
+    """A group in brackets, with a space before it; nothing for the fleet as a whole."""
     return f" ({', '.join(f'{name}={value}' for name, value in group)})" if group else ""

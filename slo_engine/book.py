@@ -68,6 +68,16 @@ class Strip:
         total: npt.NDArray[np.int64] = self._rows[low:high].sum(axis=0)
         return total
 
+    def rows(self, start: int, end: int) -> npt.NDArray[np.int64]:
+        """The columns of each bucket in [start, end); zeros where none is held."""
+        found = np.zeros((max(0, end - start) // self.width, COLUMNS), np.int64)
+        low = max(start, self.first)
+        high = min(end, self.first + len(self._rows) * self.width)
+        if high > low:
+            held = self._rows[(low - self.first) // self.width : (high - self.first) // self.width]
+            found[(low - start) // self.width : (high - start) // self.width] = held
+        return found
+
     def since(self) -> int | None:
         """Start of the first bucket with anything in it."""
         filled = np.flatnonzero(self._rows.any(axis=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from core.measures import Group, group_key
@@ -10,7 +10,8 @@ from slo_engine import absence, alerts
 from slo_engine.alerts import Links
 from slo_engine.book import Account
 from slo_engine.burn import Revision
-from slo_engine.compile import Formula, signals_of
+from slo_engine.canary.telling import CANARY
+from slo_engine.compile import OF_TRACES, Formula, signals_of
 from slo_engine.conditions import State, decide, retire, withdraw
 from slo_engine.departures import Departures
 from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
@@ -25,6 +26,7 @@ _NOT_SLOS = (
     absence.TRAFFIC_VANISHED,
     absence.COLLECTOR_BLIND,
     absence.GROUP_CAP,
+    CANARY,
 )
 
 
@@ -54,12 +56,12 @@ class BurnRound:
         outcome: Outcome,
     ) -> None:
         """Decide every burn-rate alert, and say how every SLO stands."""
-        outcome.minute, outcome.status = minute.end, []
+        outcome.minute, outcome.status = minute.end, outcome.status or []
         unread: set[str] = set()
         for formula, accounts in measured:
             if missing := signals_of(formula.slo) - minute.known.signals - minute.measured:
                 unread.add(formula.slo.name)
-                _say_unmeasured(formula.slo, f"not measured: no target reports {', '.join(sorted(missing))}", outcome)
+                _say_unmeasured(formula.slo, f"not measured: {_nobody_reports(missing)}", outcome)
                 continue
             self._judge_slo(formula, accounts, minute, outcome)
         for slo in unsupported:
@@ -133,6 +135,12 @@ class BurnRound:
                         end, *key, decision.transition, starts_at, last.labels, {**last.annotations, **summary}, reason
                     )
                 )
+
+
+def _nobody_reports(signals: Set[str]) -> str:
+    if signals <= OF_TRACES:
+        return "no application sends traces"
+    return f"no target reports {', '.join(sorted(signals))}"
 
 
 def _say_unmeasured(slo: Slo, reason: str, outcome: Outcome) -> None:

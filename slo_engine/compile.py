@@ -12,7 +12,7 @@ from math import inf
 from typing import NamedTuple
 
 from core import histogram
-from core.matchers import matches_all, parse_matchers
+from core.matchers import Matcher, matches_all, parse_matchers
 from core.measures import TARGET_TIME, Group, Measure, project
 from core.signals import ALIASES, LAYERS
 from slo_engine.specs.model import (
@@ -35,6 +35,9 @@ _COVERAGE = {"expected": EXPECTED, "covered": COVERED, "spread": SPREAD}
 
 _NOT_EXCLUDED = parse_matchers('outcome!="excluded"')
 """Total is good + bad: what a client aborted is neither, unless the SLO says so."""
+
+OF_TRACES = frozenset({"generations", "goodput", "drawn"})
+"""Signals that no target's page carries: applications tell them, as spans."""
 
 Cut = tuple[float, float]
 """The bounds (seconds) of a bucket."""
@@ -133,6 +136,21 @@ def signals_of(slo: Slo) -> set[str]:
     return {signal_of(metric) for metric in metrics if isinstance(metric, SignalMetric)}
 
 
+def where_of(metric: SignalMetric) -> tuple[Matcher, ...]:
+    """What narrows a signal: its own matchers, its alias's, and of requests only those that have an outcome."""
+    where = metric.where
+    if metric.signal in ALIASES:
+        where = (*where, *parse_matchers(ALIASES[metric.signal][1]))
+    if signal_of(metric) in ("requests", "goodput") and not any(m.name == "outcome" for m in where):
+        where = (*where, *_NOT_EXCLUDED)
+    return where
+
+
+def selector_names(metric: SelectorMetric) -> set[str]:
+    """The measures that a raw selector may be counted under."""
+    return {_selector(metric, "counter").name, _selector(metric, "histogram").name}
+
+
 def slices_name(indicator: RateSlices) -> str:
     """The measure of one-minute verdicts: equal definitions share it."""
     metric, condition = indicator.metric, indicator.condition
@@ -175,13 +193,9 @@ def _all_cells(bounds: histogram.Bounds) -> CellRange:
 
 def _pick_cells(metric: Metric, layers: Mapping[str, str], cells: Callable[[histogram.Bounds], CellRange]) -> Pick:
     if isinstance(metric, SelectorMetric):
-        names = {_selector(metric, "counter").name, _selector(metric, "histogram").name}
+        names = selector_names(metric)
         return lambda atom: _range(atom.measure, cells) if atom.measure.name in names else None
-    signal, where = signal_of(metric), metric.where
-    if metric.signal in ALIASES:
-        where = (*where, *parse_matchers(ALIASES[metric.signal][1]))
-    if signal == "requests" and not any(m.name == "outcome" for m in where):
-        where = (*where, *_NOT_EXCLUDED)
+    signal, where = signal_of(metric), where_of(metric)
     layer = metric.layer or layers.get(signal, "")
 
     def pick(atom: Atom) -> CellRange | None:
@@ -207,7 +221,7 @@ def _range(measure: Measure, cells: Callable[[histogram.Bounds], CellRange]) -> 
 
 def _coverage_terms(metric: Metric, layers: Mapping[str, str]) -> tuple[Term, ...]:
     if isinstance(metric, SelectorMetric):
-        names = {_selector(metric, "counter").name, _selector(metric, "histogram").name}
+        names = selector_names(metric)
         return tuple(Term(column, _pick_target_time(state, names, None)) for state, column in _COVERAGE.items())
     layer = metric.layer or layers.get(signal_of(metric), "engine")
     return tuple(Term(column, _pick_target_time(state, {""}, layer)) for state, column in _COVERAGE.items())

@@ -46,6 +46,8 @@ class Reason(Enum):
     CLEARED = "never reached the long window"
     RETIRED = "its targets left discovery"
     WITHDRAWN = "its SLO is no longer in force"
+    ENDED = "the canary is over"
+    GONE = "nothing was generated in its group for a whole long window"
     QUIET = "below"
 
 

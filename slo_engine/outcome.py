@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from slo_engine.conditions import Alert, Decision, State, began
 from storage.alerts import AlertEvent
+from storage.canaries import Canary
 from storage.fleet import TargetHealth
 from storage.slo import AlertRow
 
@@ -34,6 +35,7 @@ class Outcome:
         self.events: list[AlertEvent] = []
         self.status: list[tuple[str, str, Mapping[str, Any]]] | None = None
         self.minute: int | None = None
+        self.canaries: list[Canary] = []
 
     def before(self, key: Key) -> Alert:
         """Where an alert stood before this round."""

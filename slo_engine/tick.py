@@ -20,14 +20,18 @@ from slo_engine.alerts import Links
 from slo_engine.book import KEEP, Book
 from slo_engine.burn import Revision, budget_of
 from slo_engine.burn_round import BurnRound, Minute
+from slo_engine.canary.criteria import versioned_layers
+from slo_engine.canary.round import CanaryRound
 from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of, slices_name
 from slo_engine.conditions import State
 from slo_engine.departures import Departures
+from slo_engine.describe import describe, policy
 from slo_engine.metrics import EngineMetrics
 from slo_engine.outcome import Fleet, Key, Outcome
+from slo_engine.quality.round import QualityRound
 from slo_engine.settings import EngineSettings
 from slo_engine.specs.model import Alerting, EventRatio, RateSlices, SignalMetric, Slo
-from storage import fleet, leases, plan
+from storage import canaries, deployments, fleet, leases, plan
 from storage import slo as store
 from storage.alerts import AlertEvent, append
 from storage.database import Database
@@ -41,6 +45,8 @@ from storage.slo import AlertRow, StoredRevision
 LEASE = "slo_engine"
 SLICES = "engine:slices"
 _TRAFFIC_BY = ("model",)
+_DEPLOYMENTS = 10_000
+"""Registered deployments that are read; the newest are the last of them."""
 _EVALUATIONS_KEPT = 30 * 86_400.0
 _JUDGED_AGAIN = 600.0
 """A new leader judges the slices of these last seconds again: the one before may have rolled them up and gone."""
@@ -66,7 +72,7 @@ class Engine:
         self._metrics = metrics
         self._dictionary = Dictionary()
         self._atoms: dict[int, Atom] = {}
-        self._layers: dict[str, str] = {}
+        self._layers: tuple[dict[str, str], dict[str, str]] = ({}, {})
         self._slos = tuple(slos)
         self._book = Book((), keep)
         self._evaluated = 0
@@ -79,6 +85,8 @@ class Engine:
         links = Links(dashboard_url, settings.runbook_url)
         self._absence = AbsenceRound(settings.absence, links, departures, self._started_at)
         self._burn = BurnRound(links, departures, self._last_told)
+        self._quality = QualityRound(links, keep)
+        self._canaries = CanaryRound(settings.canary, links)
 
     # Becoming the leader, and what it decides with.
 
@@ -89,6 +97,8 @@ class Engine:
         self._evaluated = max(store.evaluations(self._db), default=0)
         self._open_slices()
         self._unjudged = {}
+        recently = self._clock.now() - 2 * self._canaries.reach
+        self._canaries.remember(canaries.since(self._db, 0.0, active_only=True) + canaries.since(self._db, recently))
         self.use(self._slos if slos is None else slos)
 
     def use(self, slos: Sequence[Slo]) -> None:
@@ -116,13 +126,14 @@ class Engine:
             ).hexdigest()[:16]
             if slo.name not in newest or newest[slo.name].digest != digest:
                 budget = budget_of(compile_slo(slo, {}))
-                fresh.append(StoredRevision(slo.name, now, digest, str(1 - budget), slo.window_seconds))
+                spec = {"objective": str(1 - budget), "sli": describe(slo), "policy": policy(slo)}
+                fresh.append((StoredRevision(slo.name, now, digest, str(1 - budget), slo.window_seconds), spec))
         with self._db.write() as connection:
             leases.verify(connection, LEASE, self._epoch)
-            for revision in fresh:
-                store.add_revision(connection, revision, {"objective": revision.objective})
+            for revision, spec in fresh:
+                store.add_revision(connection, revision, spec)
         by_slo: dict[str, list[Revision]] = {}
-        for revision in [*stored, *fresh]:
+        for revision in [*stored, *(revision for revision, _ in fresh)]:
             by_slo.setdefault(revision.slo, []).append(Revision(revision.since, 1 - Fraction(revision.objective)))
         self._revisions = {name: tuple(found) for name, found in by_slo.items()}
 
@@ -131,19 +142,37 @@ class Engine:
         buckets = [
             entry
             for width, seconds in self._keep.items()
-            for entry in rollups.read(self._db, width, self._clock.now() - seconds)
+            for entry in rollups.read(self._db, width, self._clock.now() - self._read_back(width, seconds))
         ]
         self._learn(cells for _, cells in buckets)
-        self._layers = layers_present(self._atoms.values())
+        self._layers = self._layers_now()
+        layers = self._layers[0]
         self._book = Book(
-            [compile_slo(slo, self._layers) for slo in self._slos if not slo.unsupported] + [_traffic(self._layers)],
+            [compile_slo(slo, layers) for slo in self._slos if not slo.unsupported and not slo.sampled]
+            + [_traffic(layers)],
             self._keep,
         )
         self._book.trim(self._clock.now())
+        self._quality.use(self._slos, self._clock.now())
+        self._canaries.load(self._slos, self._atoms.values(), self._clock.now())
         for key, cells in buckets:
-            self._book.apply(key, cells, self._atoms)
+            self._remember(key, cells)
         since = self._judge_since()
         self._unjudged |= {k: cells for k, cells in buckets if k.width == MINUTES.width and k.bucket >= since}
+
+    def _remember(self, key: RowKey, cells: Cells) -> None:
+        self._book.apply(key, cells, self._atoms)
+        self._quality.apply(key, cells, self._atoms)
+        self._canaries.apply(key, cells, self._atoms)
+
+    def _read_back(self, width: int, seconds: float) -> float:
+        """Seconds of a width to read: canaries are compared by the minute for longer than windows are."""
+        return max(seconds, self._canaries.reach) if width == MINUTES.width else seconds
+
+    def _layers_now(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The layer of each signal, for SLOs and for canaries: one that tells the version."""
+        atoms = self._atoms.values()
+        return layers_present(atoms), versioned_layers(atoms)
 
     def _judge_since(self) -> float:
         """From when on minutes of the past have slices to judge: all of them where a definition was never judged."""
@@ -166,6 +195,8 @@ class Engine:
         known = self._fleet()
         now = self._clock.now()
         self._book.trim(now)
+        self._quality.trim(now)
+        self._canaries.trim(now)
         self._take_in(changes)
         if self._judge_slices(changes, known.watermark):
             self._take_in(self._roll_up())
@@ -199,13 +230,11 @@ class Engine:
         )
 
     def _take_in(self, changes: Changes) -> None:
-        if self._learn(changes.buckets.values()):
-            layers = layers_present(self._atoms.values())
-            if layers != self._layers:
-                self._load()
-                return
+        if self._learn(changes.buckets.values()) and self._layers_now() != self._layers:
+            self._load()
+            return
         for key, cells in changes.buckets.items():
-            self._book.apply(key, cells, self._atoms)
+            self._remember(key, cells)
 
     # Time slices.
 
@@ -224,7 +253,7 @@ class Engine:
         if not minutes:
             return False
         self._unjudged = {k: c for k, c in self._unjudged.items() if k not in minutes}
-        judged = slices.judge(definitions, minutes, self._atoms, self._layers)
+        judged = slices.judge(definitions, minutes, self._atoms, self._layers[0])
         flush = SourceFlush(self._slices_mark, b"", judged)
         won, _ = rows.commit(self._db, self._dictionary, [flush], self._clock.now())
         self._slices_mark = won.get(self._slices_mark.source_id) or self._slices_mark
@@ -239,12 +268,11 @@ class Engine:
             return
         measured = zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True)
         names = frozenset(atom.measure.name for atom in self._atoms.values())
-        self._burn.judge(
-            measured,
-            [slo for slo in self._slos if slo.unsupported],
-            Minute(end, known, names, self._revisions),
-            outcome,
-        )
+        minute = Minute(end, known, names, self._revisions)
+        self._quality.judge(minute, outcome)
+        self._burn.judge(measured, [slo for slo in self._slos if slo.unsupported], minute, outcome)
+        registered = deployments.since(self._db, end - self._settings.canary.max_duration, _DEPLOYMENTS)
+        self._canaries.judge(end, registered, outcome)
 
     def _last_told(self, key: Key) -> AlertEvent | None:
         told = [event for event in store.events(self._db, slo=key[0]) if (event.group_key, event.severity) == key[1:]]
@@ -259,6 +287,7 @@ class Engine:
                 store.put_alerts(connection, outcome.alerts.values())
                 for event in outcome.events:
                     append(connection, event)
+                canaries.put(connection, outcome.canaries)
                 if outcome.status is not None and outcome.minute is not None:
                     store.put_status(connection, outcome.status, watermark or 0.0)
                     store.add_evaluation(connection, outcome.minute, now)

@@ -6,7 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from core.signals import SIGNALS
+from core.matchers import matches_all
+from core.signals import SIGNALS, VERDICTS
 from slo_engine.specs.model import (
     EventRatio,
     GaugeThreshold,
@@ -23,6 +24,8 @@ from slo_engine.specs.node import Node
 from slo_engine.specs.source import Source, is_burnline, ledger_factor, read_source
 
 LATER = "served by a later version"
+_MEANT = {"bad": {"flagged"}, "good": {"clear"}, "total": {"flagged", "clear"}}
+"""The verdicts of each part of a sampled ratio: a failed one says nothing, and what was not applicable neither."""
 
 _SERIES_OF_HISTOGRAM = ("_bucket", "_count", "_sum")
 
@@ -97,6 +100,7 @@ def _read_ratio(ratio: Node) -> EventRatio | None:
     if not parts or len(ratio.found) > before:
         return None
     _check_parts(ratio, parts)
+    _check_sampled(ratio, parts)
     total = parts.get("total")
     if total is None or len(ratio.found) > before:
         return None
@@ -124,6 +128,28 @@ def _check_parts(ratio: Node, parts: dict[str, Metric]) -> None:
         ratio.report(f"{' and '.join(parts)} must name the same layer")
 
 
+def _check_sampled(ratio: Node, parts: dict[str, Metric]) -> None:
+    """A share of verdicts: every part is of the same named detectors, and the total is all that says something."""
+    metrics = {key: metric for key, metric in parts.items() if isinstance(metric, SignalMetric)}
+    sampled = {key: metric for key, metric in metrics.items() if SIGNALS[metric.signal].sampled}
+    if sampled and len(sampled) < len(parts):
+        ratio.report(f"{' and '.join(sampled)} is sampled: every part of the ratio must be")
+    for key, metric in sampled.items():
+        where = ratio.at(key, "metricSource", "spec", "where") or ratio
+        if all(matcher.name != "detector" for matcher in metric.where):
+            where.report('name the detector, such as detector="groundedness"')
+        if (found := _verdicts(metric)) != _MEANT[key]:
+            where.report(f"{key} must be verdict=~{'|'.join(sorted(_MEANT[key]))!r}, not {'|'.join(sorted(found))!r}")
+    if len({frozenset(m for m in metric.where if m.name != "verdict") for metric in sampled.values()}) > 1:
+        ratio.report(f"{' and '.join(sampled)} must be narrowed alike but for verdict")
+
+
+def _verdicts(metric: SignalMetric) -> set[str]:
+    """The verdicts that a metric counts."""
+    matchers = tuple(matcher for matcher in metric.where if matcher.name == "verdict")
+    return {verdict for verdict in VERDICTS if matches_all(matchers, {"verdict": verdict})}
+
+
 def _read_threshold_source(threshold: Node) -> Source | None:
     source = _read_metric(threshold)
     if source is None:
@@ -146,6 +172,10 @@ def _check_histogram_selector(threshold: Node, metric: SelectorMetric) -> None:
 
 
 def _check_measurable(threshold: Node, source: Source, kind: str) -> None:
+    signals = [one for one in (source.metric, source.per) if isinstance(one, SignalMetric)]
+    if any(SIGNALS[one.signal].sampled for one in signals):
+        threshold.report("a sampled signal is no amount: use a ratioMetric")
+        return
     if kind == "counter" and not source.rate and not source.per:
         threshold.report("a counter has no threshold: write rate: true or per, or use a ratioMetric")
     if kind != "counter" and (source.rate or source.per):

@@ -12,6 +12,7 @@ from typing import Literal
 
 from core.errors import Place
 from core.matchers import Matcher, Selector
+from core.signals import SIGNALS
 
 Op = Literal["lt", "lte", "gt", "gte"]
 
@@ -134,6 +135,12 @@ class Slo:
     source: Place
     unsupported: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is about a sample that detectors judged: its rate has an interval, and it never pages."""
+        total = self.indicator.total if isinstance(self.indicator, EventRatio) else None
+        return isinstance(total, SignalMetric) and total.signal in SIGNALS and SIGNALS[total.signal].sampled
 
     @property
     def budget(self) -> Fraction:

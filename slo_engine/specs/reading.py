@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from slo_engine.specs.node import Node, nearest
 from slo_engine.specs.references import Index
 
 PREFIX = "burnline/"
-ANNOTATIONS = ("enabled", "page", "ticket", "runbook", "not-measured")
+ANNOTATIONS = ("enabled", "page", "ticket", "runbook")
 
 SHORTEST_WINDOW = DAY
 """Burn windows are whole minutes: under a day even the shortest would be shorter than one."""
@@ -46,6 +47,9 @@ def read_slo(item: Object, known: Index) -> Iterator[Slo]:
             continue
         before = len(objective.found)
         slo = _slo(frame, name, objective, sli)
+        if slo.sampled:
+            _refuse_page(item.node)
+            slo = replace(slo, alerting=replace(slo.alerting, page=False))
         if len(objective.found) == before:
             yield slo
 
@@ -57,7 +61,6 @@ def _slo(frame: _Frame, name: str, objective: Node, sli: Node) -> Slo:
     target = _target(objective)
     window = _window_seconds(spec)
     reasons = [source_reason, *_reasons(spec, window)]
-    not_measured = frame.annotations.get(f"{PREFIX}not-measured")
     threshold, op = objective.get("value"), objective.get("op")
     return Slo(
         name=name,
@@ -74,7 +77,7 @@ def _slo(frame: _Frame, name: str, objective: Node, sli: Node) -> Slo:
         alerting=frame.alerting,
         annotations=frame.annotations,
         source=objective.document.place(objective.path),
-        unsupported=not_measured or "; ".join(reason for reason in reasons if reason) or None,
+        unsupported="; ".join(reason for reason in reasons if reason) or None,
         notes=_notes(spec, indicator is not None),
     )
 
@@ -164,6 +167,12 @@ def _alerting(slo: Node) -> Alerting:
         ticket=_flag(node, "ticket"),
         runbook=node.text(f"{PREFIX}runbook") or None,
     )
+
+
+def _refuse_page(slo: Node) -> None:
+    page = slo.at("metadata", "annotations", f"{PREFIX}page")
+    if page and page.value == "true":
+        page.report("a sampled SLO never pages: its rate is what a detector flags, uncorrected; leave page out")
 
 
 def _flag(annotations: Node, name: str) -> bool:

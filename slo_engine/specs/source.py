@@ -29,7 +29,11 @@ TYPE = "burnline"
 _OPS: dict[str, Op] = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 _DIMENSION = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*")
+_WITH_OUTCOME = ("requests", "goodput", "generations")
+_RATED = ("requests", "goodput")
+"""Signals whose total is good + bad, unless `where` says otherwise."""
 _ONLY_COUNTED = Matcher("outcome", "!=", "excluded")
+_ONLY_SAYING = Matcher("verdict", "=~", "flagged|clear")
 
 LEDGER_UNITS = {"micro-dollars": 1_000_000, "gpu-milliseconds": 1_000}
 """People write dollars and GPU-seconds; the ledger counts whole millionths and thousandths of them."""
@@ -153,8 +157,10 @@ def _signal_metric(spec: Node, key: str) -> SignalMetric | None:
         node.report(f"{node.value!r} is not a signal{nearest(node.value, [*SIGNALS, *ALIASES])}")
         return None
     matchers = parse_matchers(implied) + _where(spec, name)
-    if name == "requests" and all(matcher.name != "outcome" for matcher in matchers):
+    if name in _RATED and all(matcher.name != "outcome" for matcher in matchers):
         matchers = (*matchers, _ONLY_COUNTED)
+    if SIGNALS[name].sampled and all(matcher.name != "verdict" for matcher in matchers):
+        matchers = (*matchers, _ONLY_SAYING)
     return SignalMetric(name, matchers, _by(spec), spec.text("layer") or None)
 
 
@@ -174,8 +180,8 @@ def _where(spec: Node, signal: str) -> tuple[Matcher, ...]:
 
 
 def _check_outcome(node: Node, matcher: Matcher, signal: str) -> None:
-    if signal != "requests":
-        node.report(f"{signal} has no outcome: only requests has")
+    if signal not in _WITH_OUTCOME:
+        node.report(f"{signal} has no outcome: only {', '.join(_WITH_OUTCOME[:-1])} and {_WITH_OUTCOME[-1]} have")
     elif matcher.op in ("=", "!=") and matcher.value not in OUTCOMES:
         node.report(f"{matcher.value!r} is not an outcome{nearest(matcher.value, OUTCOMES)}")
 

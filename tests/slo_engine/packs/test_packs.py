@@ -51,15 +51,20 @@ def test_only_success_ttft_and_itl_page() -> None:
     assert paging == {"request-success", "ttft", "itl"}
 
 
-def test_what_is_off_or_not_measured_is_so_on_purpose() -> None:
+def test_what_is_off_is_so_on_purpose_and_the_rest_is_measured() -> None:
     slos = pack("llm-serving")
     assert {name for name, slo in slos.items() if not slo.alerting.enabled} == {
         "e2e-interactive",
         "model-load",
         "gpu-memory",
     }
-    assert {name for name, slo in slos.items() if slo.unsupported} == {"hallucination", "safety"}
-    assert all(slo.indicator or slo.unsupported for slo in slos.values())
+    assert all(slo.indicator and not slo.unsupported for slo in slos.values())
+
+
+def test_what_detectors_judge_is_sampled_and_opens_tickets_only() -> None:
+    sampled = {name: slo.alerting for name, slo in pack("llm-serving").items() if slo.sampled}
+    assert set(sampled) == {"hallucination", "safety"}
+    assert all(alerting.ticket and not alerting.page for alerting in sampled.values())
 
 
 def test_the_promises_are_those_of_the_readme() -> None:
@@ -77,6 +82,7 @@ def test_the_promises_are_those_of_the_readme() -> None:
         "model-load": 0.01,
         "gpu-memory": 0.01,
         "cost-per-1k-tokens": 1,
+        "goodput": 0.01,
         "hallucination": 0.05,
         "safety": 0.0001,
     }

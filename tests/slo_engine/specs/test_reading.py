@@ -263,7 +263,6 @@ UNSUPPORTED = [
     ("isRolling: true", "calendar: {startTime: 2024-01-01 00:00:00, timeZone: UTC}", "calendar windows are served by"),
     ("30d", "23h", "windows of less than 1d are not served"),
     ("30d", "2Y", "windows of more than 400d are not served"),
-    ("team: serving", "burnline/not-measured: no judge yet", "no judge yet"),
 ]
 
 
