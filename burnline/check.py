@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_address
 
 from burnline.settings import Settings
-from core.errors import ConfigError, SpecError
+from core.errors import ConfigError, SpecError, StorageError
 
 
 def check(settings: Settings) -> list[str]:
     """Notes for people; ConfigError where the parts could not run together."""
     _check_slos(settings)
-    require_loopback("api.host", settings.api.host)
-    require_loopback("dashboard.host", settings.dashboard.host)
+    require_token(settings)
+    if not settings.dashboard.login.enabled:
+        require_loopback("dashboard.host", settings.dashboard.host)
     notes = []
     targets = sum(len(s.targets) for job in settings.collector.scrape for s in job.static)
     notes.append(f"{_count(len(settings.collector.scrape), 'scrape job')}, {_count(targets, 'static target')}")
@@ -29,7 +31,7 @@ def check(settings: Settings) -> list[str]:
 
 def require_loopback(setting: str, host: str) -> None:
     """Without tokens and logins, what people can change is for this machine alone."""
-    if host != "localhost" and not _is_loopback(host):
+    if not is_loopback(host):
         raise ConfigError(f"{setting} is {host}, but neither token nor login protects it: bind it to 127.0.0.1")
 
 
@@ -37,7 +39,35 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
-def _is_loopback(host: str) -> bool:
+def require_token(settings: Settings) -> None:
+    """Where others can reach the API, somebody must hold a token before it listens; ConfigError says what to do."""
+    host = settings.api.host
+    if not is_loopback(host) and not _has_token(settings):
+        raise ConfigError(
+            f"api.host is {host}, which others can reach, and there is no token: make one with "
+            "`burnline token add NAME --role admin` (after `burnline db upgrade`), or bind it to 127.0.0.1"
+        )
+
+
+def _has_token(settings: Settings) -> bool:
+    from storage import tokens  # noqa: PLC0415 - only where it is asked for: SQLAlchemy takes half a second
+    from storage.database import Database  # noqa: PLC0415
+
+    if not settings.storage.url and not (settings.storage.directory / "burnline.db").exists():
+        return False
+    database = Database(settings.database_url)
+    try:
+        return tokens.any_holds(database, time.time())
+    except StorageError:
+        return False  # a schema from before tokens; whoever starts the API is told of a database that is down
+    finally:
+        database.dispose()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:

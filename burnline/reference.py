@@ -7,7 +7,7 @@ writes them anew; a test fails when a page says something else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -128,7 +128,7 @@ def _type(hint: Any) -> str:
     if get_origin(bare) is tuple:
         entry = get_args(bare)[0]
         return "list" if _model_in(entry) else f"list of {_type(entry)}s"
-    if get_origin(bare) is dict:
+    if get_origin(bare) in (dict, Mapping):
         return f"mapping of text to {_type(get_args(bare)[1])}"
     if get_origin(bare) is Literal:
         return "one of " + ", ".join(map(str, get_args(bare)))
@@ -160,7 +160,14 @@ def _default(field: FieldInfo, hint: Any) -> str:
         return f"`{str(value).lower()}`"
     if _is_duration(hint):
         return f"`{render(value)}`"
-    return f"`[{', '.join(value)}]`" if isinstance(value, tuple) else f"`{value}`"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_listed(entries)}" for name, entries in value.items())
+    return _listed(value) if isinstance(value, tuple) else f"`{value}`"
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    """A list as it is written; of sections only their names."""
+    return f"`[{', '.join(str(getattr(one, 'name', one)) for one in values)}]`"
 
 
 # Commands.

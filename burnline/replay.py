@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +28,6 @@ DIMENSIONS = ("model", "version", "region", "tenant")
 
 _ALL = {tier.width: tier.retention + HOURS.retention for tier in TIERS}
 """Every minute of the file stays at hand, so that windows begin and end at whole minutes whatever their length."""
-
-
-_LATEST = 253_402_300_799
-"""The last second of the year 9999, which is the last that a date can say."""
-
-
-def parse_time(text: str) -> float:
-    """RFC 3339 or Unix seconds."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        return _parse_date(text)
-    if not 0 <= seconds <= _LATEST:
-        raise ConfigError(f"{text!r} is no time: write 2026-11-23T12:00:00Z or Unix seconds")
-    return seconds
-
-
-def _parse_date(text: str) -> float:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is no time: write 2026-11-23T12:00:00Z or Unix seconds") from None
-    if found.tzinfo is None:
-        raise ConfigError(f"{text!r} has no time zone: add Z for UTC")
-    return found.timestamp()
 
 
 def replay(openmetrics: Path, slo_paths: Sequence[Path], at: float | None = None) -> list[dict[str, Any]]:

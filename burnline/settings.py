@@ -34,6 +34,12 @@ class ApiSettings(BaseModel):
 
     host: str = Field(default="127.0.0.1", description="address to listen on; anything but loopback needs tokens")
     port: int = Field(default=9400, ge=0, le=65535, description="port to listen on")
+    rate_per_minute: int = Field(
+        default=600, gt=0, description="requests a minute of one token, or of one address without any"
+    )
+    burst: int = Field(default=100, gt=0, description="requests at once, before the rate holds")
+    writes_per_minute: int = Field(default=60, gt=0, description="those of them that change something")
+    max_body: int = Field(default=64 * 1024, gt=0, description="bytes of a request's body")
 
 
 class PortSettings(BaseModel):

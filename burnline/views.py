@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.measures import group_from_key
+from storage.canaries import Canary
+from storage.deployments import Deployment
 from storage.fleet import TargetHealth
 from storage.incidents import Incident
 from storage.silences import Silence
 from storage.slo import AlertRow
+from storage.tokens import Token
 
 
 def time_text(time: float | None) -> str | None:
@@ -39,6 +42,12 @@ def silence(found: Silence, now: float) -> dict[str, Any]:
     return row
 
 
+def canary(found: Canary) -> dict[str, Any]:
+    """One canary; `verdict` is the row of its verdict, `judged_at` up to when it speaks."""
+    row = _with_times(asdict(found))
+    return row | {"judged_at": time_text(row.pop("watermark"))}
+
+
 def target(found: TargetHealth) -> dict[str, Any]:
     """One target's health."""
     return _with_times(asdict(found))
@@ -48,3 +57,13 @@ def alert(found: AlertRow) -> dict[str, Any]:
     """One alert's state."""
     row = _with_times(found._asdict())
     return {"slo": row.pop("slo"), "group": dict(group_from_key(row.pop("group_key"))), **row}
+
+
+def deployment(found: Deployment) -> dict[str, Any]:
+    """One registered deployment."""
+    return _with_times(asdict(found)) | {"at": time_text(found.at)}
+
+
+def token(found: Token, now: float) -> dict[str, Any]:
+    """One token without its secret; `holds`: neither revoked nor expired."""
+    return {**_with_times(asdict(found)), "holds": found.holds(now)}

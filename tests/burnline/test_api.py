@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
-from burnline.api.app import MAX_BODY, create_app
+from burnline.api.app import create_app
+from burnline.settings import ApiSettings
 from storage import fleet, migrate
 from storage.database import Database, sqlite_url
 from storage.fleet import TargetHealth
 from storage.tables import evaluation, slo_status
+from tests.burnline.api.asking import Client
+
+MAX_BODY = ApiSettings().max_body
 
 
-class Client:
-    """Asks an application without a network."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    def get(self, path: str, **options: Any) -> httpx.Response:
-        return self._ask("GET", path, options)
-
-    def post(self, path: str, **options: Any) -> httpx.Response:
-        return self._ask("POST", path, options)
-
-    def delete(self, path: str, **options: Any) -> httpx.Response:
-        return self._ask("DELETE", path, options)
-
-    def _ask(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9400") as client:
-                return await client.request(method, path, **options)
-
-        return asyncio.run(ask())
-
-
-async def pieces() -> AsyncIterator[bytes]:
-    yield b"x" * 10
+async def pieces(each: int) -> AsyncIterator[bytes]:
+    for _ in range(10):
+        yield b" " * each
 
 
 @pytest.fixture
@@ -141,8 +118,15 @@ def test_a_body_of_another_shape_is_422(api: Client, body: object) -> None:
 
 def test_a_large_body_is_413_whether_it_says_its_length_or_not(api: Client) -> None:
     said = api.post("/api/v1/silences", content=b"x" * (MAX_BODY + 1))
-    streamed = api.post("/api/v1/silences", content=pieces())
+    json = {"Content-Type": "application/json"}
+    streamed = api.post("/api/v1/silences", content=pieces(MAX_BODY // 9), headers=json)
     assert (said.status_code, streamed.status_code) == (413, 413)
+    assert said.json() == streamed.json() == {"error": f"a body of at most {MAX_BODY} bytes is taken"}
+
+
+def test_a_small_body_may_come_in_pieces(api: Client) -> None:
+    json = {"Content-Type": "application/json"}
+    assert api.post("/api/v1/silences", content=pieces(10), headers=json).status_code == 422
 
 
 @pytest.mark.parametrize("incident_id", ["1", "99999999999999999999"])

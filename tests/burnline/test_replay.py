@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnline.replay import parse_time, replay
+from burnline.replay import replay
+from burnline.times import parse_time
 from core.errors import ConfigError, SpecError
 
 BEGIN = 1_767_571_200

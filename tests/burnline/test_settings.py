@@ -54,7 +54,7 @@ def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         ("api:\n  prot: 9400\n", 2, "unknown key 'prot' in api; did you mean 'port'?"),
         ("apis:\n  port: 9400\n", 1, "unknown key 'apis' in the file; did you mean 'api'?"),
         ("collector:\n  scrape:\n    - name: a\n      intervall: 5s\n", 4, "did you mean 'interval'?"),
-        ("api:\n  zzzzzz: 1\n", 2, "valid keys: host, port"),
+        ("api:\n  zzzzzz: 1\n", 2, "valid keys: burst, host"),
         ("api:\n  port: 99999\n", 2, "api.port: Input should be less than or equal to 65535 (given: 99999)"),
         ("api:\n  port: many\n", 2, "api.port: "),
         ("api: [1]\n", 1, "api: "),
