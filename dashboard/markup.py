@@ -56,6 +56,24 @@ def bar(share: float, cls: str = "", mark: float | None = None) -> Html:
     return tag("span", *parts, cls=f"bl-bar {cls}".strip())
 
 
+def range_bar(low: float, high: float, value: float, start: float, end: float) -> Html:
+    """A number with what it lies between, on a scale from `start` to `end`; a fine line stands at 0 inside it."""
+    width = end - start if end > start else 1.0
+    left, right = max(start, low), min(end, high)
+    parts = [
+        tag("i", style=f"left:{_percent((left - start) / width)};width:{_percent((right - left) / width)}"),
+        tag("b", style=f"left:{_percent((value - start) / width)}"),
+    ]
+    if start < 0 < end:
+        parts.append(tag("u", style=f"left:{_percent(-start / width)}"))
+    return tag("span", *parts, cls="bl-range")
+
+
+def link(text: str, address: str) -> Html:
+    """A link to one of our own pages (`dashboard.links`); foreign addresses go through `safe_url` first."""
+    return Html(f'<a href="{escape(address)}" target="_self">{join([text])}</a>')
+
+
 def safe_url(url: object) -> str | None:
     """The address, if it is one that a browser may follow: http or https with a host."""
     if not isinstance(url, str):

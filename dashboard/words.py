@@ -10,7 +10,7 @@ from core.durations import DAY, HOUR, MINUTE
 from dashboard.filters import DIMENSIONS
 
 NOT_MEASURED = "not measured"
-_THIN = "\u202f"
+THIN = "\u202f"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -18,12 +18,12 @@ def age(seconds: float) -> str:
     """A length of time in its two largest units: `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     rest = max(0, round(seconds))
     if rest < MINUTE:
-        return f"{rest}{_THIN}s"
+        return f"{rest}{THIN}s"
     pairs = ((MINUTE, "min", 1, "s"), (HOUR, "h", MINUTE, "min"), (DAY, "d", HOUR, "h"))
     unit, name, small, small_name = next(p for p in reversed(pairs) if rest >= p[0])
     more = rest % unit // small
-    text = f"{rest // unit}{_THIN}{name}"
-    return f"{text} {more}{_THIN}{small_name}" if more else text
+    text = f"{rest // unit}{THIN}{name}"
+    return f"{text} {more}{THIN}{small_name}" if more else text
 
 
 def clock(time: float, now: float) -> str:
@@ -45,12 +45,47 @@ def percent(share: float, digits: int = 2) -> str:
     while float(text) in whole and value not in whole and digits < 6:
         digits += 1
         text = f"{value:.{digits}f}"
-    return f"{text}{_THIN}%".replace("-", "\N{MINUS SIGN}")
+    return f"{text}{THIN}%".replace("-", "\N{MINUS SIGN}")
 
 
 def times(rate: float) -> str:
     """A burn rate with a times sign behind it."""
     return (f"{rate:.3g}" if rate < 1000 else f"{rate:,.0f}") + _TIMES
+
+
+def day(time: float) -> str:
+    """`Mon 23 Nov`, in UTC."""
+    return datetime.fromtimestamp(time, UTC).strftime("%a %d %b")
+
+
+def hour(time: float) -> str:
+    """`Mon 23 Nov 14:00 UTC`."""
+    return datetime.fromtimestamp(time, UTC).strftime("%a %d %b %H:%M UTC")
+
+
+def rate(a_second: float) -> str:
+    """Events a second with three digits: `0.0123`, `4.56`, `1,230`."""
+    return f"{a_second:.3g}" if a_second < 1000 else f"{a_second:,.0f}"
+
+
+def dollars(micros: int) -> str:
+    """US dollars of micro-dollars; cents only where they matter, and less than a cent is said to be that."""
+    amount = micros / 1e6
+    if 0 < amount < 0.01:
+        return "under $0.01"
+    return f"${amount:,.2f}" if amount < 1000 else f"${amount:,.0f}"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares, in percentage points with its sign."""
+    return f"{difference * 100:+.2f}{THIN}points".replace("-", "\N{MINUS SIGN}")
+
+
+def evidence(e_value: float) -> str:
+    """An e-value as odds: how often a fair bet against `no worse` would have multiplied its stake."""
+    if e_value < 1:
+        return "no evidence"
+    return f"evidence {e_value:,.3g} : 1" if e_value < 1000 else f"evidence {min(e_value, 1e9):,.0f} : 1"
 
 
 def count(n: float) -> str:

@@ -183,7 +183,7 @@ def test_files_that_are_named_exist() -> None:
 def alert_names() -> set[str]:
     """The second argument of every `Sign(...)` in the engine, and the burn-rate alert."""
     found = {alerts.BURN}
-    for file in (ROOT / "slo_engine").glob("*.py"):
+    for file in (ROOT / "slo_engine").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Sign" and len(node.args) > 1:
                 found |= {node.args[1].value} if isinstance(node.args[1], ast.Constant) else set()

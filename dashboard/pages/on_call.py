@@ -5,11 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import StorageError
-from dashboard import filters, snapshot
+from dashboard import filters, login, snapshot
 from dashboard.filters import Filters
 from dashboard.markup import tag
 from dashboard.options import Options
-from dashboard.sections import budgets, deliveries, events, freshness, incidents, targets, traffic
+from dashboard.sections import (
+    budgets,
+    canaries,
+    changes,
+    deliveries,
+    events,
+    freshness,
+    incidents,
+    moment,
+    targets,
+    traffic,
+    trouble,
+)
 from dashboard.snapshot import Snapshot
 
 _CHOSEN = "filters"
@@ -21,16 +33,23 @@ def show(options: Options) -> None:
 
 
 def _live(options: Options) -> None:
+    viewer = login.admit(options)
+    if viewer is None:
+        return
     try:
-        taken = snapshot.current(options.database_url)
         chosen = filters.from_query(st.query_params)
+        taken = snapshot.current(options.database_url, chosen.at)
         freshness.show(taken)
+        moment.show(taken, chosen)
         _choose(taken, chosen)
-        incidents.show(taken, chosen, options.database_url)
+        incidents.show(taken, chosen, options.database_url, viewer)
         budgets.show(taken, chosen)
         traffic.show(taken, chosen)
+        canaries.show(taken, chosen)
+        trouble.show(taken, chosen)
+        changes.show(taken, chosen)
         targets.show(taken, chosen)
-        deliveries.show(taken)
+        deliveries.show(taken, options.database_url, viewer)
         events.show(taken, chosen)
     except StorageError as error:
         st.error("**The database does not answer.** The page tries again by itself.", icon=":material/database_off:")

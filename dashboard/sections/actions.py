@@ -8,9 +8,10 @@ import streamlit as st
 
 from core.clock import SystemClock
 from core.durations import parse_prometheus
-from core.errors import BurnlineError, ConfigError, ParseError, StorageError
+from core.errors import ConfigError, ParseError, StorageError
 from core.matchers import Matcher, parse_matchers
 from dashboard import snapshot
+from dashboard.login import Viewer
 from dashboard.markup import tag
 from dashboard.sections.evidence import leading
 from storage import incidents, silences
@@ -23,18 +24,18 @@ _NO_DIMENSION = ("alertname", "severity", "service")
 _RESULT = "result-of-"
 
 
-def acknowledge(incident: Incident, database_url: str) -> None:
+def acknowledge(incident: Incident, database_url: str, viewer: Viewer) -> None:
     """The form that takes an incident."""
     key = f"acknowledge-{incident.id}"
     with st.form(key, border=False):
-        _name_field(key)
+        _name_field(key, viewer)
         st.text_input("Comment", key=f"{key}-comment", placeholder="what you look at first", max_chars=500)
-        what = (key, incident.id, database_url)
+        what = (key, incident.id, database_url, viewer)
         st.form_submit_button("Acknowledge", type="primary", on_click=_acknowledge, args=what)
     _say_result(key)
 
 
-def silence(incident: Incident, database_url: str) -> None:
+def silence(incident: Incident, database_url: str, viewer: Viewer) -> None:
     """The form that keeps alerts like this incident's from notifying."""
     key = f"silence-form-{incident.id}"
     _preset(f"{key}-matchers", ", ".join(str(matcher) for matcher in matchers_of(incident)))
@@ -44,9 +45,9 @@ def silence(incident: Incident, database_url: str) -> None:
         left, right = st.columns([1, 2])
         left.text_input("For", key=f"{key}-duration", max_chars=20, help="such as 30m, 2h or 1d")
         with right:
-            _name_field(key)
+            _name_field(key, viewer)
         st.text_input("Comment", key=f"{key}-comment", placeholder="why it may be quiet", max_chars=500)
-        st.form_submit_button("Silence", on_click=_silence, args=(key, database_url))
+        st.form_submit_button("Silence", on_click=_silence, args=(key, database_url, viewer))
     _say_result(key)
 
 
@@ -57,7 +58,19 @@ def matchers_of(incident: Incident) -> tuple[Matcher, ...]:
     return tuple(Matcher(name, "=", str(value)) for name, value in wanted.items())
 
 
-def _name_field(key: str) -> None:
+def end_silence(silence_id: str, database_url: str, viewer: Viewer) -> None:
+    """A button that ends a silence, with a name to type where nobody logs in."""
+    key = f"end-{silence_id}"
+    with st.popover("End it", icon=":material/notifications_active:"):
+        with st.form(key, border=False):
+            _name_field(key, viewer)
+            st.form_submit_button("End now", on_click=_end, args=(key, silence_id, database_url, viewer))
+        _say_result(key)
+
+
+def _name_field(key: str, viewer: Viewer) -> None:
+    if viewer.name is not None:
+        return
     _preset(f"{key}-by", st.session_state.get(_ME, ""))
     st.text_input("Your name", key=f"{key}-by", max_chars=100)
 
@@ -67,45 +80,65 @@ def _preset(key: str, value: str) -> None:
         st.session_state[key] = value
 
 
-def _acknowledge(key: str, incident_id: int, database_url: str) -> None:
-    by, comment = _given(key, "by"), _given(key, "comment")
+def _acknowledge(key: str, incident_id: int, database_url: str, viewer: Viewer) -> None:
+    by, comment = _actor(key, viewer), _given(key, "comment")
 
     def take(db: Database, now: float) -> str:
         incidents.acknowledge(db, incident_id, by, comment, now)
         return "Acknowledged: repeats stop until it is resolved or alerts join."
 
-    _write(key, database_url, take)
+    _write(key, database_url, viewer, take)
 
 
-def _silence(key: str, database_url: str) -> None:
-    by, comment, duration = _given(key, "by"), _given(key, "comment"), _given(key, "duration")
+def _silence(key: str, database_url: str, viewer: Viewer) -> None:
+    by, comment, duration = _actor(key, viewer), _given(key, "comment"), _given(key, "duration")
     text = _given(key, "matchers")
 
     def add(db: Database, now: float) -> str:
         silences.add(db, parse_matchers(text), now, now + parse_prometheus(duration), by, comment, now)
         return f"Silenced for {duration}."
 
-    _write(key, database_url, add)
+    _write(key, database_url, viewer, add)
+
+
+def _end(key: str, silence_id: str, database_url: str, viewer: Viewer) -> None:
+    by = _actor(key, viewer)
+
+    def end(db: Database, now: float) -> str:
+        if not by:
+            raise ConfigError("ending a silence needs a name: write yours")
+        silences.expire(db, silence_id, by, now)
+        return "Ended."
+
+    _write(key, database_url, viewer, end)
+
+
+def _actor(key: str, viewer: Viewer) -> str:
+    return viewer.name or _given(key, "by")
 
 
 def _given(key: str, name: str) -> str:
     return str(st.session_state[f"{key}-{name}"]).strip()
 
 
-def _write(key: str, database_url: str, do: Callable[[Database, float], str]) -> None:
+def _write(key: str, database_url: str, viewer: Viewer, do: Callable[[Database, float], str]) -> None:
     """Carry it out and keep what to say of it; the next drawing reads the database anew."""
+    if not viewer.may_write:
+        # The form is not drawn for them; a session may have become read-only since.
+        st.session_state[_RESULT + key] = (_refusal("your role may read only"), True)
+        return
     try:
         text, failed = do(snapshot.source(database_url).database, SystemClock().now()), False
     except (ConfigError, ParseError, StorageError) as error:
-        text, failed = _refusal(error), True
-    if not failed:
+        text, failed = _refusal(str(error)), True
+    if not failed and viewer.name is None:
         st.session_state[_ME] = _given(key, "by")
     st.session_state[_RESULT + key] = (text, failed)
     snapshot.current.clear()
 
 
-def _refusal(error: BurnlineError) -> str:
-    return f"Nothing was written: {error}"
+def _refusal(reason: str) -> str:
+    return f"Nothing was written: {reason}"
 
 
 def _say_result(key: str) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from core.durations import parse_prometheus
 from dashboard import words
 from dashboard.filters import Filters
-from dashboard.markup import Cell, Html, bar, cell, row, table, tag
+from dashboard.markup import Cell, Html, bar, cell, range_bar, row, table, tag
 from dashboard.sections.signs import heading, nothing, sign
 from dashboard.snapshot import Snapshot
 
@@ -78,7 +78,17 @@ def _measured(one: Mapping[str, Any]) -> Cell:
     if one["sli"] is None:
         return cell(words.NOT_MEASURED, cls="bl-unknown")
     value = words.percent(one["sli"]) if one["objective"] is not None else f"{one['sli']:.3g}"
+    if one.get("interval"):
+        return _estimated(one, value)
     return cell(value, tag("small", f"of {words.count(one['total'])}"))
+
+
+def _estimated(one: Mapping[str, Any], value: str) -> Cell:
+    """What was judged on a sample: the interval, and that no people's labels correct it."""
+    low, high = one["interval"]
+    between = f"{words.percent(low)} to {words.percent(high)}"
+    note = f"{between} · {words.count(one['total'])} judged{'' if one.get('corrected') else ', uncorrected'}"
+    return cell(value, range_bar(low, high, one["sli"], min(low, one["objective"] or low), 1.0), tag("small", note))
 
 
 def _budget(one: Mapping[str, Any]) -> Cell:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import words
-from dashboard.markup import Html, cell, row, table, tag
+from dashboard.login import Viewer
+from dashboard.markup import Html, row, table, tag
+from dashboard.sections import actions
 from dashboard.sections.signs import heading, nothing, sign
 from dashboard.snapshot import Snapshot
 from storage.outbox import Health
 from storage.silences import Silence
 
 
-def show(taken: Snapshot) -> None:
+def show(taken: Snapshot, database_url: str, viewer: Viewer) -> None:
     """Receivers with open or failed rows; then silences that hold or will."""
     st.html(heading("Deliveries"))
     if taken.deliveries:
@@ -22,9 +24,11 @@ def show(taken: Snapshot) -> None:
         st.html(nothing("Every notification has arrived."))
     if taken.silences:
         st.html(heading("Silences", f"{len(taken.silences)} hold or will"))
-        st.html(
-            table(("State", "Matches", "Ends", "By", "Comment"), (_silence(one, taken.now) for one in taken.silences))
-        )
+    for one in taken.silences:
+        with st.container(horizontal=True, vertical_alignment="center", key=f"silence-{one.id}"):
+            st.html(_silence(one, taken.now))
+            if viewer.may_write:
+                actions.end_silence(one.id, database_url, viewer)
 
 
 def _delivery(one: Health, now: float) -> Html:
@@ -36,5 +40,6 @@ def _delivery(one: Health, now: float) -> Html:
 def _silence(one: Silence, now: float) -> Html:
     state = "active" if one.is_active(now) else "not begun"
     matchers = ", ".join(str(matcher) for matcher in one.matchers)
-    ends = f"in {words.age(one.ends_at - now)} ({words.clock(one.ends_at, now)})"
-    return row(sign(state), cell(tag("code", matchers)), ends, one.created_by, one.comment or "none")
+    ends = f"ends in {words.age(one.ends_at - now)} ({words.clock(one.ends_at, now)})"
+    comment = f": {one.comment}" if one.comment else ""
+    return tag("p", sign(state), " ", tag("code", matchers), f" · {ends} · by {one.created_by}{comment}", cls="bl-line")

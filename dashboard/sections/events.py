@@ -22,7 +22,11 @@ DRAWN = 12
 def show(taken: Snapshot, filters: Filters) -> None:
     """Newest first in the list."""
     mine = [one for one in reversed(taken.events) if filters.takes(one.slo) and filters.covers(group_of(one))]
-    st.html(heading("Alert events", f"{len(mine)} in the last {words.age(EVENTS_BACK)}"))
+    st.html(
+        heading(
+            "Alert events", f"{len(mine)} in the {'day before' if taken.past else f'last {words.age(EVENTS_BACK)}'}"
+        )
+    )
     if not mine:
         st.html(nothing("None that fits the filters." if taken.events else "None."))
         return
@@ -32,7 +36,7 @@ def show(taken: Snapshot, filters: Filters) -> None:
         for one in mine
         if _name(one) in alerts
     ]
-    chart = events_over_time(points, taken.now - EVENTS_BACK, taken.now)
+    chart = events_over_time(points, taken.until - EVENTS_BACK, taken.until)
     st.altair_chart(chart, key="chart-events", alt="Alert events of the last day")
     with st.expander("In words, newest first", key="events-listed"):
         st.html(table(("Time", "Change", "Alert", "Summary"), (_row(one, taken.now) for one in mine[:LISTED])))

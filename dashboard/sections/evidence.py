@@ -25,6 +25,22 @@ def _weight(alert: Mapping[str, Any]) -> tuple[bool, bool, float]:
     return alert["ends_at"] is not None, alert["labels"].get("severity") != "page", -max(rates, default=0.0)
 
 
+STANDS_OUT = 2.0
+"""A group is suspected when its share of bad events is this many times the next one's: less is what chance does."""
+
+
+def suspect(found: Sequence[Mapping[str, Any]]) -> str | None:
+    """The group that stands out in words, by the dimensions that set it apart from every other; None if none does."""
+    ranked = sorted(found, key=lambda one: -one["bad_share"])
+    if len(ranked) < 2 or ranked[0]["bad_share"] < STANDS_OUT * ranked[1]["bad_share"] or not ranked[0]["bad"]:
+        return None
+    worst, others = ranked[0], [one["group"] for one in ranked[1:]]
+    apart = {name: value for name, value in worst["group"].items() if any(one.get(name) != value for one in others)}
+    times = worst["bad_share"] / ranked[1]["bad_share"] if ranked[1]["bad_share"] else None
+    more = "the others have none" if times is None else f"{words.times(times)} the next group's share"
+    return f"{words.group(apart)} ({words.percent(worst['bad_share'], 1)} bad, {more})"
+
+
 def render(incident: Incident, taken: Snapshot) -> Html:
     """All evidence in two columns that become one on a narrow screen."""
     alert = leading(incident)

@@ -9,6 +9,7 @@ import streamlit as st
 from core.matchers import matches_all
 from dashboard import snapshot, words
 from dashboard.filters import Filters
+from dashboard.login import Viewer
 from dashboard.markup import Html, safe_url, tag
 from dashboard.sections import actions, evidence
 from dashboard.sections.signs import heading, nothing, sign
@@ -21,24 +22,30 @@ IN_FULL = 5
 """Incidents drawn with their evidence; with more than these at once the list says more than any one."""
 _LINKS = (
     ("runbook_url", "Runbook", ":material/menu_book:"),
-    ("dashboard_url", "Only this SLO and group", ":material/filter_alt:"),
+    ("dashboard_url", "Only this, at that time", ":material/filter_alt:"),
 )
 
 
-def show(taken: Snapshot, filters: Filters, database_url: str) -> None:
+def show(taken: Snapshot, filters: Filters, database_url: str, viewer: Viewer) -> None:
     """Those that fit the filters, unacknowledged pages first; an incident named in the address even when it is over."""
     mine = [one for one in taken.incidents if meant(one, filters)]
     if filters.incident is not None:
         mine = [one for one in taken.incidents if one.id == filters.incident] or _closed(filters.incident, database_url)
     mine.sort(key=lambda one: (one.severity != "page", one.acknowledged_at is not None, -one.opened_at))
-    st.html(heading("Open incidents" if filters.incident is None else "Incident", _tally(mine)))
+    st.html(heading(_title(taken, filters), _tally(mine)))
     if not mine:
         st.html(nothing(_why_none(taken, filters)))
     for incident in mine[:IN_FULL]:
         with st.container(border=True, key=f"incident-{incident.id}"):
-            _card(incident, taken, database_url)
+            _card(incident, taken, database_url, viewer)
     for incident in mine[IN_FULL:]:
         st.html(_header(incident, taken))
+
+
+def _title(taken: Snapshot, filters: Filters) -> str:
+    if filters.incident is not None:
+        return "Incident"
+    return "Incidents of that time" if taken.past else "Open incidents"
 
 
 def meant(incident: Incident, filters: Filters) -> bool:
@@ -60,19 +67,20 @@ def _tally(mine: Sequence[Incident]) -> str:
 def _why_none(taken: Snapshot, filters: Filters) -> str:
     if filters.incident is not None:
         return f"There is no incident {filters.incident}."
-    return f"None of the {len(taken.incidents)} open ones fits the filters." if taken.incidents else "None."
+    kind = "of that time" if taken.past else "open ones"
+    return f"None of the {len(taken.incidents)} {kind} fits the filters." if taken.incidents else "None."
 
 
-def _card(incident: Incident, taken: Snapshot, database_url: str) -> None:
+def _card(incident: Incident, taken: Snapshot, database_url: str, viewer: Viewer) -> None:
     st.html(_header(incident, taken))
     st.html(evidence.render(incident, taken))
     _links(incident)
-    if incident.open:
+    if incident.open and viewer.may_write:
         left, right = st.columns(2)
         with left, st.expander("Acknowledge", icon=":material/pan_tool:", key=f"ack-{incident.id}"):
-            actions.acknowledge(incident, database_url)
+            actions.acknowledge(incident, database_url, viewer)
         with right, st.expander("Silence", icon=":material/notifications_paused:", key=f"silence-{incident.id}"):
-            actions.silence(incident, database_url)
+            actions.silence(incident, database_url, viewer)
 
 
 def _header(incident: Incident, taken: Snapshot) -> Html:
@@ -81,6 +89,7 @@ def _header(incident: Incident, taken: Snapshot) -> Html:
         tag("h4", sign(incident.severity), incident.title),
         tag("p", f"#{incident.id} · {_life(incident, taken.now)}", cls="bl-line"),
         tag("p", _taken_by(incident, taken.now), *_silenced(incident, taken), cls="bl-line"),
+        *_suspect(incident),
         cls="bl-incident",
     )
 
@@ -94,6 +103,11 @@ def _life(incident: Incident, now: float) -> str:
         return f"{opened} · {told}"
     ended = "at an unknown time" if incident.resolved_at is None else words.since(incident.resolved_at, now)
     return f"{incident.outcome or 'closed'} {ended}; opened {words.clock(incident.opened_at, now)}"
+
+
+def _suspect(incident: Incident) -> list[Html]:
+    found = evidence.suspect(evidence.leading(incident).get("evidence", {}).get("suspects") or ())
+    return [] if found is None else [tag("p", "Suspect: ", tag("strong", found), cls="bl-line bl-suspect")]
 
 
 def _taken_by(incident: Incident, now: float) -> Html:

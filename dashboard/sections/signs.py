@@ -20,11 +20,14 @@ _SHAPES = {
     "cleared": "●",
     "page": "▲",
     "ticket": "■",
+    "pass": "●",
+    "fail": "▲",
+    "inconclusive": "◆",
 }
 _COLOURS = {
-    **dict.fromkeys(("firing", "down", "failed", "page"), "bad"),
-    **dict.fromkeys(("pending", "retrying", "excluded", "ticket"), "warn"),
-    **dict.fromkeys(("ok", "up", "resolved", "cleared"), "good"),
+    **dict.fromkeys(("firing", "down", "failed", "page", "fail"), "bad"),
+    **dict.fromkeys(("pending", "retrying", "excluded", "ticket", "inconclusive"), "warn"),
+    **dict.fromkeys(("ok", "up", "resolved", "cleared", "pass"), "good"),
 }
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bench import commit, harness, parse, series, startup
+from bench import commit, harness, parse, quality, series, startup
 from bench.pages import CONTENT_TYPE, SimulatedTarget
 from collector.exposition import PageReader, Reading
 from core.matchers import Selector
@@ -43,6 +43,7 @@ _BENCHMARKS = [
         ["Burnline, segment", "Burnline, chunk", "SQLite rows, key (ts, sid)", "SQLite rows, key (sid, ts)"],
     ),
     _Benchmark("commit", commit.main, ["--size", "2", "3", "--rounds", "1"], ["2", "3"]),
+    _Benchmark("quality", quality.main, ["--size", "20", "--looks", "50"], ["5.0%", "10"]),
     _Benchmark("startup", startup.main, ["--size", "1"], ["python -c pass", "burnline --help"]),
 ]
 
@@ -114,6 +115,13 @@ def test_counting_that_differs_from_the_targets_own_is_not_timed(
     requests = SimulatedTarget.requests
     monkeypatch.setattr(SimulatedTarget, "requests", lambda self: requests(self) // 2)
     _nothing_is_reported(_of("parse"), capsys, "counted requests")
+
+
+def test_another_interval_than_the_engines_is_not_simulated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quality, "log_e", lambda share, flagged, judged: 0.0)
+    _nothing_is_reported(_of("quality"), capsys, "log E of 0 in 1")
 
 
 class _Rounding(SeriesReader):

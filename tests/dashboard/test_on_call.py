@@ -124,12 +124,21 @@ def test_a_row_without_any_reason_still_says_not_measured(world: World, opened: 
     assert "no ratio over 30d not measured: no events not measured" in opened().section("Budgets", "Last hour")
 
 
-def test_the_last_hour_has_three_charts_with_the_canary_named(world: World, opened: Opened) -> None:
+def test_the_last_hour_has_a_chart_for_what_is_measured_with_the_canary_named(world: World, opened: Opened) -> None:
     burning(world)
     page = opened()
-    assert "v2 · eu-west" in page.section("Last hour", "Targets")
-    # Three of the traffic, one of the events.
-    assert len(page.app.get("arrow_vega_lite_chart") or page.app.get("vega_lite_chart")) == 4
+    assert "v2 · eu-west" in page.section("Last hour", "Canaries")
+    # Six of the traffic, one of the events.
+    assert len(page.app.get("vega_lite_chart")) == 7
+
+
+def test_what_no_target_tells_is_said_in_place_of_its_chart(world: World, opened: Opened) -> None:
+    world.collected()
+    world.counted({tuple(sorted(STABLE.items())): (10, 0, ())}, gauges=False)
+    page = opened()
+    assert "not measured: no target tells first tokens" in page.text
+    assert "GPU utilisation not measured: nothing tells it" in page.text
+    assert len(page.app.get("vega_lite_chart")) == 2
 
 
 def test_targets_that_are_down_come_first_with_their_reason(world: World, opened: Opened) -> None:

@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.histogram import Bounds
 from core.measures import TARGET_TIME, Group, Measure, group_key
+from core.signals import SIGNALS
 from slo_engine.status import iso
-from storage import alerts, fleet, incidents, slo
+from storage import alerts, canaries, deployments, fleet, generations, incidents, scores, slo
 from storage.alerts import AlertEvent
+from storage.canaries import Canary
 from storage.database import Database, sqlite_url
+from storage.deployments import Deployment
 from storage.fleet import TargetHealth
+from storage.generations import Generation
 from storage.ledger import rollups, rows
 from storage.ledger.dictionary import Atom, Dictionary
 from storage.ledger.rows import AtomCells, RowKey, SourceFlush
+from storage.scores import Score
 from storage.tables import audit, metadata, outbox
 
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+QUEUES: Bounds = SIGNALS["queue_depth"].bounds
+SHARES: Bounds = SIGNALS["gpu_utilisation"].bounds
 CANARY = {"model": "llama", "version": "v2", "region": "eu-west"}
 STABLE = {"model": "llama", "version": "v1", "region": "eu-west"}
 ELSEWHERE = {"model": "llama", "version": "v1", "region": "us-east"}
@@ -44,11 +52,13 @@ class World:
             slo.put_status(connection, values, self.now - ago)
             slo.add_evaluation(connection, int((self.now - ago) // 60) * 60, self.now - ago)
 
-    def counted(self, groups: Mapping[Group, tuple[int, int, Sequence[int]]], minutes: int = 60) -> None:
+    def counted(
+        self, groups: Mapping[Group, tuple[int, int, Sequence[int]]], minutes: int = 60, gauges: bool = True
+    ) -> None:
         """(good, bad, TTFT cells) of each group in each of the last minutes before the watermark's."""
         dictionary = Dictionary()
         last = int((self.now - 3) // 60) * 60
-        content = {RowKey(60, last - 60 * n): _minute(groups, n) for n in range(1, minutes + 1)}
+        content = {RowKey(60, last - 60 * n): _minute(groups, n, gauges) for n in range(1, minutes + 1)}
         mark = rows.open_source(self.db, "scrape", "http://127.0.0.1:9/metrics", self.now)
         rows.commit(self.db, dictionary, [SourceFlush(mark, b"", content)], self.now)
         with self.db.write() as connection:
@@ -200,7 +210,113 @@ def burning(world: World) -> int:
     return world.incident()
 
 
-def _minute(groups: Mapping[Group, tuple[int, int, Sequence[int]]], n: int) -> AtomCells:
+def busy(world: World) -> int:
+    """A burning fleet with everything else that the pages show: a canary, traces, verdicts, a month of history."""
+    incident = burning(world)
+    lived(world)
+    told(world)
+    return incident
+
+
+def lived(world: World, days: int = 30) -> None:
+    """Hours of two versions with GPUs, answers drawn and judged; the last week had more of all, and more failed."""
+    end = int(world.now // 3600) * 3600
+    content = {RowKey(3600, end - 3600 * n): _hour(n) for n in range(1, 24 * days + 1)}
+    mark = rows.open_source(world.db, "scrape", "http://127.0.0.1:9/history", world.now)
+    rows.commit(world.db, Dictionary(), [SourceFlush(mark, b"", content)], world.now)
+    with world.db.write() as connection:
+        rollups.store(connection, rollups.compute(connection))
+
+
+def told(world: World) -> None:
+    """A deployment, its canary, failed calls and flagged answers."""
+    new = Deployment(0, world.now - 5000, "llama", "v2", "eu-west", 0.1, "rank 8 adapters", "ci", world.now - 5000)
+    deployments.add(world.db, new)
+    with world.db.write() as connection:
+        canaries.put(connection, [trial(world.now)])
+        generations.add(connection, [call(world.now, n) for n in range(9)])
+        scores.put(connection, [verdict(world.now, n) for n in range(5)])
+
+
+def trial(now: float, **values: Any) -> Canary:
+    """A canary whose errors convict it."""
+    made: dict[str, Any] = {"id": "llama:v2:1", "model": "llama", "region": None, "version": "v2", "baseline": "v1"}
+    made |= {"started_at": now - 5000, "ended_at": None, "deployment_id": 1, "failed_at": now - 700}
+    made |= {"state": "fail", "watermark": now - 20, "verdict": convicted()}
+    return Canary(**(made | values))
+
+
+def convicted(**values: Any) -> dict[str, Any]:
+    """A verdict as the API tells it."""
+    criteria = [
+        {"name": "errors", "slo": "request-success", "e_value": 812.0, "delta": 0.021, "interval": [0.008, 0.035]},
+        {"name": "slow first token", "slo": "ttft", "e_value": 0.4, "delta": -0.002, "interval": [-0.011, 0.009]},
+        {"name": "slow", "slo": "e2e", "e_value": None, "delta": None, "interval": None, "reason": "no histogram"},
+    ]
+    made = {
+        "state": "fail",
+        "reason": "v2 fails more requests than v1 (errors)",
+        "e_value": 406.2,
+        "alpha": 0.05,
+        "delta": 0.021,
+        "interval": [0.008, 0.035],
+        "requests": {"canary": 2000, "baseline": 19_500},
+        "bad": {"canary": 82, "baseline": 43},
+        "criteria": criteria,
+        "suspects": [{"region": "eu-west", "e_value": 903.0, "delta": 0.034}, {"region": "us-east", "e_value": 0.7}],
+        "needs": None,
+    }
+    return made | values
+
+
+def call(now: float, n: int, **values: Any) -> Generation:
+    """A model call; two of three failed."""
+    failed = n % 3 != 0
+    made: dict[str, Any] = {"trace_id": f"{n:032x}", "span_id": f"{n:016x}", "at": now - 30 * n, "received_at": now}
+    made |= {"group": tuple(sorted(CANARY.items())), "operation": "chat", "duration": 1.5, "stratum": "base"}
+    made |= {"outcome": "bad" if failed else "good", "goodput": "bad" if failed else "good", "probability": 0.5}
+    made |= {"sampled": n % 2 == 0, "error_type": "timeout" if failed else None}
+    return Generation(**(made | values))
+
+
+def verdict(now: float, n: int, **values: Any) -> Score:
+    """A detector's word on a call; the first three are flagged."""
+    made: dict[str, Any] = {"trace_id": f"{n:032x}", "span_id": f"{n:016x}", "at": now - 60 * n, "judged_at": now}
+    made |= {"detector": "pii" if n == 0 else "groundedness", "revision": "g1", "stratum": "base", "score": 0.9}
+    made |= {"group": tuple(sorted(CANARY.items())), "verdict": "flagged" if n < 3 else "clear"}
+    return Score(**(made | values))
+
+
+def _hour(n: int) -> AtomCells:
+    recent, wave = n <= 168, 1 + 0.4 * ((n % 24) / 12 - 1) ** 2
+    content: AtomCells = {}
+    for group, size in ((STABLE, 4000), (ELSEWHERE, 2500)):
+        key = tuple(sorted(group.items()))
+        good = int(size * wave * (1.2 if recent else 1.0))
+        content[_requests("good", key), 0] = good
+        content[_requests("bad", key), 0] = good // (300 if recent else 600)
+        for state, seen in (("expected", 3_600_000), ("covered", 3_560_000)):
+            content[Atom(Measure(TARGET_TIME, "engine", (("state", state),)), key), 0] = seen
+        content[Atom(Measure("cost", "hardware"), key), 0] = 3_100_000
+        content[Atom(Measure("gpu_time", "hardware"), key), 0] = 3_600_000
+        for name, attrs, number in _judged_of(good, recent):
+            content[Atom(Measure(name, "client", tuple(sorted(attrs.items()))), key), 0] = number
+    return content
+
+
+def _judged_of(good: int, recent: bool) -> list[tuple[str, dict[str, str], int]]:
+    drawn, stratum = good // 50, {"stratum": "base"}
+    by = {**stratum, "detector": "groundedness", "revision": "g1"}
+    flagged = drawn // 20 if recent else drawn // 30
+    return [
+        ("generations", {**stratum, "outcome": "good"}, good),
+        ("drawn", stratum, drawn),
+        ("judged", {**by, "verdict": "flagged"}, flagged),
+        ("judged", {**by, "verdict": "clear"}, drawn - flagged - 2),
+    ]
+
+
+def _minute(groups: Mapping[Group, tuple[int, int, Sequence[int]]], n: int, gauges: bool) -> AtomCells:
     content: AtomCells = {}
     wave = 1 + (n * 7 % 11) / 20
     for group, (good, bad, ttft) in groups.items():
@@ -211,6 +327,10 @@ def _minute(groups: Mapping[Group, tuple[int, int, Sequence[int]]], n: int) -> A
             content[Atom(Measure("ttft", "engine", (), BOUNDS), group), cell] = int(count * wave)
         for state in ("expected", "covered"):
             content[Atom(Measure(TARGET_TIME, "engine", (("state", state),)), group), 0] = 60_000
+        if not gauges:
+            continue
+        content[Atom(Measure("queue_depth", "engine", (), QUEUES), group), 3 if bad and n < 15 else 1] = 60_000
+        content[Atom(Measure("gpu_utilisation", "hardware", (), SHARES), group), 70 + n % 20] = 60_000
     return {key: n for key, n in content.items() if n}
 
 

@@ -1,0 +1,87 @@
+"""The Debug page's signals as small charts, with the coverage of each layer above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+from altair import LayerChart
+
+from core.signals import SIGNALS
+from dashboard import words
+from dashboard.charts import DASH_STYLES
+from dashboard.debug import plots
+from dashboard.debug.address import Asked
+from dashboard.debug.reading import Drawn
+from dashboard.debug.signals import Panel
+from dashboard.debug.span import Span
+from dashboard.markup import Html, tag
+from dashboard.sections.signs import heading, nothing
+
+COLUMNS = 3
+_TITLES: Mapping[str, str] = {
+    "requests": "Requests",
+    "http_responses": "HTTP answers",
+    "ttft": "Time to first token",
+    "itl": "Time between tokens",
+    "e2e": "Time to last token",
+    "queue_time": "Time in the queue",
+    "queue_depth": "Requests that wait",
+    "running": "Requests that run",
+    "prompt_tokens": "Prompt tokens",
+    "generation_tokens": "Generated tokens",
+    "kv_cache": "KV cache in use",
+    "preemptions": "Preemptions",
+    "retries": "Retries",
+    "model_load": "Loading the model",
+    "gpu_memory": "GPU memory in use",
+    "gpu_utilisation": "GPU busy",
+    "gpu_time": "GPUs",
+    "cost": "Cost",
+    "generations": "Model calls told",
+    "goodput": "Goodput",
+    "drawn": "Drawn to be scored",
+    "judged": "Verdicts (uncorrected)",
+}
+
+
+def show(drawn: Drawn, span: Span, asked: Asked, what: str) -> None:
+    """Coverage, then a chart a signal; those that nothing tells in one line."""
+    seen = drawn.seen
+    wanted = [one for one in drawn.panels if asked.signal in (None, one.signal.name)]
+    st.html(heading("Signals", f"of {what}"))
+    if not seen and not wanted:
+        st.html(nothing(f"Nothing was counted of {what} between these times: {words.NOT_MEASURED}, which is not zero."))
+        return
+    if seen:
+        st.html(plots.seen_title())
+        st.altair_chart(plots.strip(seen, span), key="debug-coverage", alt="Coverage of each layer")
+    st.html(_legend())
+    for start in range(0, len(wanted), COLUMNS):
+        for column, one in zip(st.columns(COLUMNS), wanted[start : start + COLUMNS], strict=False):
+            with column:
+                _panel(one, drawn.charts[one.signal.name])
+    if missing := _missing(drawn.panels, asked):
+        st.html(nothing(f"{words.NOT_MEASURED.capitalize()}: {missing}. Nothing told them in this stretch of time."))
+
+
+def _legend() -> Html:
+    """What is the same in every chart of a distribution."""
+    keys = zip(("p50, mean", "p95", "p99"), plots.colours_of(("p50", "p95", "p99")), DASH_STYLES, strict=False)
+    parts = [tag("span", tag("i", style=f"border-top: 3px {dash} {colour}"), name) for name, colour, dash in keys]
+    more = "band: between the bounds of the bucket that holds it · ▲ above the last bound · grey ground: not seen"
+    return tag("p", *parts, tag("span", more), cls="bl-legend")
+
+
+def _panel(one: Panel, chart: LayerChart) -> None:
+    title = _TITLES.get(one.signal.name, one.signal.name)
+    whole = f" · of every {' and '.join(one.lacks)}" if one.lacks else ""
+    note = tag("small", f"{one.unit} · {one.layer}{whole}")
+    st.html(tag("p", title, note, cls="bl-chart-title", title=one.signal.help))
+    st.altair_chart(chart, key=f"debug-{one.signal.name}", alt=f"{title}, {one.unit}")
+
+
+def _missing(drawn: Sequence[Panel], asked: Asked) -> str:
+    told = {one.signal.name for one in drawn}
+    names = [name for name in SIGNALS if name not in told and asked.signal in (None, name)]
+    return ", ".join(_TITLES.get(name, name).lower() for name in names)

@@ -1,0 +1,5 @@
+"""The same pages as for the Debug page."""
+
+from tests.dashboard.debug.conftest import shown
+
+__all__ = ["shown"]
