@@ -86,9 +86,9 @@ def test_rows_are_by_time_and_buckets_say_where_they_begin(world: World) -> None
     ("query", "said"),
     [
         ({"signal": "tfft"}, "did you mean 'ttft'"),
-        ({"signal": "requests", "where": "version=("}, "version"),
+        ({"signal": "requests", "where": "version"}, "version"),
         ({"signal": "requests", "where": 'a=~"("'}, "RE2"),
-        ({"signal": "requests", "from": "3", "to": "2"}, "after"),
+        ({"signal": "requests", "from": "1790000000", "to": "1789999000"}, "after"),
         ({"signal": "requests", "from": "1"}, "2000 buckets"),
         ({"signal": "requests", "from": "1000", "to": "2000"}, "kept for 2d"),
         ({"signal": "requests", "from": "99999999999999"}, "no time"),
