@@ -84,11 +84,11 @@ def estimate(strata: Sequence[Stratum], alpha: float = ALPHA) -> Estimate:
     if not known:
         return Estimate(None, None, None, judged, drawn, coverage, reason=_nothing(drawn))
     whole, seen = _weight(counted), _weight(known)
-    rate = sum(one.weight * one.flagged / one.judged for one in known) / seen
+    # Sums of floats may pass what they bound by the last digit: 1,303 flagged of 1,303 must not be over 1.
+    rate = min(1.0, sum(one.weight * (one.flagged / one.judged) for one in known) / seen)
     bounds = [(one.weight, interval(one.flagged, one.judged, alpha / len(counted))) for one in counted]
     low = sum(weight * bound.low for weight, bound in bounds) / whole
     high = sum(weight * bound.high for weight, bound in bounds) / whole
-    # Sums of floats may pass what they bound by the last digit.
     low, high = max(0.0, min(low, rate)), min(1.0, max(high, rate))
     return Estimate(rate, low, high, judged, drawn, coverage, reason=_unseen(1 - seen / whole))
 

@@ -34,6 +34,11 @@ def test_the_interval_holds_the_rate_and_lies_between_0_and_1(sample: list[Strat
     assert found.low < found.high
 
 
+def test_all_flagged_is_never_more_than_all() -> None:
+    """This weight times 1,303, divided by 1,303 and by itself again is over 1 in floats."""
+    assert estimate([Stratum(421915437.5192018, 1303, 1303, 1303)]).rate == 1.0
+
+
 @given(st.integers(0, 2000), st.integers(0, 2000), st.integers(2, 10))
 def test_more_verdicts_of_the_same_rate_narrow_the_interval(flagged: int, clear: int, times: int) -> None:
     few = interval(flagged, flagged + clear)
