@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, tuple_
 
 from core.measures import Group, group_from_key, group_key
 from storage.database import Database
@@ -118,9 +118,9 @@ def recent(
         query = query.where(generation.c.sampled.is_(True))
     if failed_only:
         query = query.where(generation.c.outcome == "bad")
-    wanted = dict(group)
-    for name, value in wanted.items():
-        query = query.where(generation.c.group_key.contains(group_key({name: value})[1:-1], autoescape=True))
+    for name, value in group:
+        part = group_key({name: value})[1:-1]
+        query = query.where(func.replace(generation.c.group_key, part, "") != generation.c.group_key)  # LIKE folds case
     with db.read() as connection:
         return [_generation(row) for row in connection.execute(query.limit(limit))]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -67,10 +66,12 @@ class OtlpLedger:
         self._checkpoint: Checkpoint | None = None
         self._watch = Watch()
         self._rows: dict[RowKey, AtomCells] = {}
+        self._forgotten = 0.0
+        """Goes into every checkpoint from now on, also into one that must be written over a rival's."""
 
     def earliest(self, now: float) -> float:
         """Calls that ended before this cannot be told from those that are sent again."""
-        return max(now - self.settings.retention.unsampled, self._watch.forgotten)
+        return max(now - self.settings.retention.unsampled, self._watch.forgotten, self._forgotten)
 
     def open(self, now: float) -> None:
         """Read where the counting stands; StorageError."""
@@ -134,7 +135,7 @@ class OtlpLedger:
     def _flush(self, checkpoint: Checkpoint, counted: Sequence[Call], now: float) -> tuple[SourceFlush, Watch]:
         parts = [part for call in counted for part in parts_of_call(call, now)]
         parts += parts_of_time(self._stretches(counted, now), now)
-        watch = coverage.settle(self._watch, {call.generation.group for call in counted}, now)
+        watch = coverage.settle(self._watch, {call.generation.group for call in counted}, now, self._forgotten)
         return SourceFlush(checkpoint, watch.dump(), added(self._rows, parts)), watch
 
     def _stretches(self, calls: Iterable[Call], now: float) -> list[coverage.Stretch]:
@@ -163,7 +164,7 @@ class OtlpLedger:
     def _keep_house(self, now: float) -> int:
         retention = self.settings.retention
         unsampled, sampled = now - retention.unsampled - _MARGIN, now - retention.sampled - _MARGIN
-        self._watch = replace(self._watch, forgotten=max(self._watch.forgotten, unsampled))
+        self._forgotten = max(self._forgotten, unsampled)
         self._commit((), now)  # first the mark, then the deletion: what is gone is never taken for new
         with self._db.write() as connection:
             wiped = samples.wipe_expired(connection, now)

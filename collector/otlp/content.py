@@ -17,6 +17,8 @@ DETAILS_EVENT = "gen_ai.client.inference.operation.details"
 _HIDDEN = "__REDACTED__"
 """What OpenInference writes for hidden content: nothing that could be judged."""
 _TEXT_PARTS = ("text", "reasoning")
+_MOST_DOCUMENTS = 200
+"""Of one retrieval: none feeds more to a model, and a row of the database has an end."""
 _DOCUMENT_TEXTS = ("content", "text", "page_content")
 
 
@@ -46,7 +48,7 @@ def documents_of(span: RawSpan) -> tuple[Document, ...]:
     """The documents that a span names, in its order."""
     found = _attribute(span, "gen_ai.retrieval.documents")
     listed = found if isinstance(found, list) else []
-    return tuple(_document(at, one) for at, one in enumerate(listed) if isinstance(one, dict))
+    return tuple(_document(at, one) for at, one in enumerate(listed[:_MOST_DOCUMENTS]) if isinstance(one, dict))
 
 
 def _document(at: int, one: Mapping[str, Any]) -> Document:

@@ -51,11 +51,11 @@ class Watch:
         return Watch(document["until"], seen, document["forgotten"])
 
 
-def settle(watch: Watch, groups: Iterable[Group], now: float) -> Watch:
-    """The watch at `now`, after `groups` were seen."""
+def settle(watch: Watch, groups: Iterable[Group], now: float, forgotten: float) -> Watch:
+    """The watch at `now`, after `groups` were seen; what ended before `forgotten` may be deleted."""
     until = now if watch.until is None else max(watch.until, now)
     seen = {group: at for group, at in watch.seen.items() if at >= until - _SEEN_FOR}
-    return Watch(until, {**seen, **dict.fromkeys(groups, until)}, watch.forgotten)
+    return Watch(until, {**seen, **dict.fromkeys(groups, until)}, max(watch.forgotten, forgotten))
 
 
 def stretches(watch: Watch, groups: Iterable[Group], now: float, listening_since: float | None) -> list[Stretch]:

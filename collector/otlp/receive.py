@@ -119,4 +119,4 @@ class Receiver:
 def _refusals(prepared: Prepared) -> str:
     if not prepared.rejected:
         return ""
-    return f"{prepared.rejected} spans were refused, the others are stored; the first: {prepared.problem}"
+    return f"spans refused: {prepared.rejected}; the others are stored; the first: {prepared.problem}"

@@ -79,14 +79,8 @@ class OtlpReceiver:
     async def _listen(self, runner: web.AppRunner) -> None:
         otlp = self._settings.otlp
         said = False
-        while True:
-            try:
-                await web.TCPSite(runner, otlp.host, otlp.port).start()
-                break
-            except OSError as error:
-                if not said:
-                    log.error("no spans are received yet: port %d: %s", otlp.port, error.strerror)
-                said = True
+        while not await self._bind(runner, said=said):
+            said = True
             await asyncio.sleep(_PORT_AGAIN)
         self._ledger.listening_since = self._clock.now()
         self._bound = int(runner.addresses[0][1])
@@ -94,6 +88,18 @@ class OtlpReceiver:
         self._metrics.listening.set(1)
         log.info("OTLP spans are received on http://%s:%d/v1/traces", otlp.host, self._bound)
         await asyncio.Event().wait()
+
+    async def _bind(self, runner: web.AppRunner, *, said: bool) -> bool:
+        otlp = self._settings.otlp
+        site = web.TCPSite(runner, otlp.host, otlp.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await site.stop()  # or the runner keeps every attempt
+            if not said:
+                log.error("no spans are received yet: port %d: %s", otlp.port, error.strerror)
+            return False
+        return True
 
     async def _beat(self) -> None:
         while True:

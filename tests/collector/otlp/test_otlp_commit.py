@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from collector.otlp.commit import OtlpLedger
+from collector.otlp.commit import OtlpLedger, Receipt
+from collector.otlp.prepare import Prepared
 from collector.settings import Stratum
 from core.buckets import FIVE_MINUTES, HOURS, MINUTES
 from core.errors import StorageBusy, StorageError, StorageFull
@@ -19,6 +22,7 @@ from storage import generations, samples
 from storage.database import Database
 from storage.ledger.rows import RowKey
 from tests.collector.otlp.told import ALL, NOW, call, ledger, new_database, prepared, rows_of, span, totals
+from tests.storage.conftest import MakeDatabase
 
 DAY = 86_400.0
 LONG = {"gen_ai.request.note": "x" * 1000}
@@ -29,10 +33,9 @@ HALF = (
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = new_database(tmp_path)
-    yield made
-    made.dispose()
+def database(databases: MakeDatabase) -> Database:
+    """One database with empty tables, on SQLite and on PostgreSQL."""
+    return databases()
 
 
 def sampled(database: Database) -> int:
@@ -281,3 +284,31 @@ def test_other_spans_are_kept_of_drawn_traces_and_not_counted(database: Database
     ledger(database).commit([prepared(span(9, trace=1))], NOW)
     assert rows_of(database) == {}
     assert len(generations.trace(database, "0" * 31 + "1")[0]) == 1
+
+
+def test_the_mark_of_what_is_forgotten_survives_a_rival(database: Database) -> None:
+    book, rival = ledger(database), ledger(database)
+    book.open(NOW)
+    rival.commit([prepared(call())], NOW)
+    book.keep_house(NOW)
+    again = ledger(database, retention={"unsampled": 3 * DAY, "sampled": 3 * DAY})
+    again.open(NOW)
+    assert again.earliest(NOW) == NOW - DAY - 3600
+
+
+def test_many_writers_at_once_count_each_call_once(database: Database) -> None:
+    books = [OtlpLedger(database, str(n % 2), 2000, ledger(database).settings) for n in range(4)]
+    told = [prepared(call(n, trace=n)) for n in range(1, 13)]
+
+    def write(book: OtlpLedger) -> int:
+        return sum(len(sent(book, one).counted) for one in told)
+
+    def sent(book: OtlpLedger, one: Prepared) -> Receipt:
+        while True:
+            with suppress(StorageBusy):  # overtaken too often: the client sends again
+                return book.commit([one], NOW)
+
+    with ThreadPoolExecutor(len(books)) as pool:
+        counted = sum(pool.map(write, books))
+    assert counted == len(told) == len(generations.recent(database, 0.0)) == samples.waiting(database)
+    assert sum(totals(database, f"otlp:{n}").get("drawn stratum=default", 0) for n in range(2)) == len(told)

@@ -33,6 +33,8 @@ KEY = bytes(range(32))
 
 def value(found: Any) -> AnyValue:
     match found:
+        case None:
+            return AnyValue()
         case bool():
             return AnyValue(bool_value=found)
         case int():
@@ -119,7 +121,8 @@ def rows_of(database: Database, key: str = "otlp:0") -> dict[tuple[RowKey, str, 
     """Everything in the ledger of one source: (row, measure and its parts, group) → count."""
     source_id = open_source(database, "otlp", key, 0.0).source_id
     with database.read() as connection:
-        keys = [RowKey(row.width, row.bucket) for row in connection.execute(ledger_row.select())]
+        own = connection.execute(ledger_row.select().where(ledger_row.c.source_id == source_id))
+        keys = [RowKey(row.width, row.bucket) for row in own]
     found = load_rows(database, Dictionary(), source_id, keys)
     return {
         (row, " ".join([atom.measure.name, *(f"{n}={v}" for n, v in atom.measure.attrs)]), atom.group): n
