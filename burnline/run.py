@@ -66,7 +66,9 @@ def _own_job(settings: Settings) -> tuple[ScrapeJob, ...]:
 
     ports = settings.metrics_ports
     addresses = tuple(
-        f"127.0.0.1:{port}" for port in (ports.collector, ports.engine, ports.alerter, ports.evaluator) if port
+        f"127.0.0.1:{port}"
+        for port in (ports.collector, ports.engine, ports.alerter, ports.evaluator if settings.evaluator.enabled else 0)
+        if port
     )
     return (ScrapeJob(name=OWN_JOB, static=(StaticTargets(targets=addresses),)),) if addresses else ()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from dashboard.launch import APP
 from tests.dashboard.world import World
@@ -20,7 +21,7 @@ Opened = Callable[..., "Page"]
 
 
 class Page:
-    """The on-call page as it was last drawn."""
+    """A page as it was last drawn."""
 
     def __init__(self, app: AppTest) -> None:
         self.app = app
@@ -55,13 +56,15 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def opened(world: World, monkeypatch: pytest.MonkeyPatch) -> Opened:
-    """Opens the page with query parameters."""
+    """Opens a page by its path, On-call by default, with query parameters."""
 
-    def open_page(query: Mapping[str, str] | None = None) -> Page:
+    def open_page(query: Mapping[str, str] | None = None, page: str = "") -> Page:
         monkeypatch.setattr(sys, "argv", ["app.py", "--database", world.url])
         app = AppTest.from_file(str(APP), default_timeout=30)
         for name, value in (query or {}).items():
             app.query_params[name] = value
+        if page:
+            app._page_hash = calc_hash(page)
         app.run()
         assert not app.exception, [one.message for one in app.exception]
         return Page(app)

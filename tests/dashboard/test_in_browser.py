@@ -7,12 +7,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dashboard.launch import command
+from dashboard.launch import Launch, command
 from dashboard.settings import DashboardSettings
 from tests.dashboard.world import TITLE, World, burning
 
@@ -31,8 +32,14 @@ pytestmark = [
 @pytest.fixture
 def address(world: World) -> Iterator[str]:
     burning(world)
-    port = _free_port()
-    launch = command(world.url, DashboardSettings(port=port, refresh_seconds=1))
+    with served(command(world.url, DashboardSettings(port=free_port(), refresh_seconds=1))) as found:
+        yield found
+
+
+@contextmanager
+def served(launch: Launch) -> Iterator[str]:
+    """The dashboard's address, served until it is left."""
+    port = next(int(flag.partition("=")[2]) for flag in launch.argv if flag.startswith("--server.port="))
     with subprocess.Popen(launch.argv, env=os.environ | launch.env, stdout=subprocess.DEVNULL) as server:
         _wait_for(port, server)
         yield f"http://127.0.0.1:{port}"
@@ -69,7 +76,8 @@ def test_a_person_sees_the_incident_types_through_a_refresh_and_takes_it(world: 
     assert elsewhere == []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
