@@ -90,7 +90,7 @@ def test_the_page_says_the_week_in_numbers_with_the_week_before(world: World, op
     assert "Cost of GPU time $1,04" in text
     assert "Availability 99.6" in text
     assert "seen 98.9 % of the servers' time" in text
-    assert "worse: \N{MINUS SIGN}0.1" in text  # noqa: RUF001 - the page's own sign
+    assert "worse: \N{MINUS SIGN}0.1" in text
     assert "judged by a program, uncorrected by people" in text
     assert "▲ fail llama: v2 beside v1" in text
     assert "▲ spent, 12 % over" in text
