@@ -37,6 +37,8 @@ _PLAIN = {
     Path: "path",
     Secret: "text, secret",
 }
+_ANYWHERE = frozenset({"400", "401", "403", "413", "422", "429"})
+"""Refusals of the API that its page tells once, for all requests."""
 _SAYS = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most", "min_length": "characters: at least"}
 
 
@@ -235,13 +237,14 @@ def api_table() -> str:
         [
             f"`{method.upper()} {path}`",
             _flat(operation["description"]),
-            ", ".join(_queries(operation)),
+            _queries(operation),
+            operation.get("x-burnline-role", "open"),
             _codes(operation),
         ]
         for path, methods in paths.items()
         for method, operation in methods.items()
     ]
-    return table(["request", "answer", "query", "status"], rows)
+    return table(["request", "answer", "query", "role", "status"], rows)
 
 
 def _queries(operation: dict[str, Any]) -> str:
@@ -250,7 +253,7 @@ def _queries(operation: dict[str, Any]) -> str:
 
 
 def _codes(operation: dict[str, Any]) -> str:
-    return ", ".join(sorted(operation["responses"]))
+    return ", ".join(sorted(set(operation["responses"]) - _ANYWHERE))
 
 
 def engine_table() -> str:
