@@ -30,12 +30,17 @@ STANDS_OUT = 2.0
 
 
 def suspect(found: Sequence[Mapping[str, Any]]) -> str | None:
-    """The group that stands out in words, by the dimensions that set it apart from every other; None if none does."""
+    """The group that stands out in words; None if none does.
+
+    It is named by what no other group has, or by all in which it differs from some.
+    """
     ranked = sorted(found, key=lambda one: -one["bad_share"])
     if len(ranked) < 2 or ranked[0]["bad_share"] < STANDS_OUT * ranked[1]["bad_share"] or not ranked[0]["bad"]:
         return None
     worst, others = ranked[0], [one["group"] for one in ranked[1:]]
-    apart = {name: value for name, value in worst["group"].items() if any(one.get(name) != value for one in others)}
+    values = worst["group"].items()
+    own = {name: value for name, value in values if all(one.get(name) != value for one in others)}
+    apart = own or {name: value for name, value in values if any(one.get(name) != value for one in others)}
     times = worst["bad_share"] / ranked[1]["bad_share"] if ranked[1]["bad_share"] else None
     more = "the others have none" if times is None else f"{words.times(times)} the next group's share"
     return f"{words.group(apart)} ({words.percent(worst['bad_share'], 1)} bad, {more})"

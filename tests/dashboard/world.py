@@ -65,8 +65,15 @@ class World:
             rollups.store(connection, rollups.compute(connection))
 
     def target(self, url: str, **values: Any) -> None:
-        made = {"up": True, "last_scrape_at": self.now - 4, "engine": "vllm", "layer": "engine", "groups": [STABLE]}
-        health = TargetHealth(url, "one", "llm", {}, 15.0, self.now - 9000, **(made | values))
+        made: dict[str, Any] = {
+            "up": True,
+            "last_scrape_at": self.now - 4,
+            "engine": "vllm",
+            "layer": "engine",
+            "groups": [STABLE],
+        }
+        made |= {"watched_since": self.now - 9000}
+        health = TargetHealth(url, "one", "llm", {}, 15.0, **(made | values))
         with self.db.write() as connection:
             fleet.put_targets(connection, [health])
 
