@@ -29,11 +29,14 @@ def main() -> None:
     given = options.read()
     _forget_secrets_at_exit()
     pages = _pages(given)
-    if login.admit(given) is None:
+    viewer = login.admit(given)
+    if viewer is None:
         # The pages stay known, so that an address still names one after the login.
         st.navigation(pages, position="hidden")
         return
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    login.say(viewer)
+    page.run()
 
 
 def _pages(given: Options) -> list[StreamlitPage]:

@@ -85,23 +85,37 @@ def _refuse(found: Refusal, logged_in: bool) -> None:
     st.html(tag("h2", "Burnline"))
     st.html(tag("p", found.text, cls="bl-line"))
     if found.by_login:
+        _script(_KEEP_PLACE)
         st.button("Log in", type="primary", icon=":material/login:", on_click=st.login)
     elif logged_in:
-        log_out("refused")
+        _log_out("refused")
 
 
-def say(viewer: Viewer, where: str) -> None:
+def say(viewer: Viewer) -> None:
     """Who is logged in, with the way out; nothing without a login."""
     if viewer.name is None:
         return
+    _script(_RETURN_TO_PLACE)
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.html(tag("p", f"{viewer.name} · {_MAY[viewer.role]}", cls="bl-quiet"), width="content")
-        log_out(where)
+        _log_out("page")
 
 
-def log_out(where: str) -> None:
-    """A button that ends the session."""
+def _log_out(where: str) -> None:
     st.button("Log out", type="tertiary", icon=":material/logout:", on_click=st.logout, key=f"log-out-{where}")
+
+
+# The provider sends everybody back to the root: the tab remembers which address it was opened at.
+_KEEP_PLACE = "sessionStorage.setItem('burnline-place', location.pathname + location.search)"
+_RETURN_TO_PLACE = """
+const place = sessionStorage.getItem('burnline-place')
+sessionStorage.removeItem('burnline-place')
+if (place && place !== location.pathname + location.search) location.replace(place)
+"""
+
+
+def _script(text: str) -> None:
+    st.html(f"<script>{text}</script>", unsafe_allow_javascript=True)
 
 
 _MAY: Mapping[Role, str] = {"read": "may read", "write": "may acknowledge and silence", "admin": "administrator"}

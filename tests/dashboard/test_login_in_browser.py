@@ -57,8 +57,8 @@ def test_somebody_logs_in_acknowledges_under_their_own_name_and_leaves(
     assert TITLE not in page.inner_text("body")
     page.get_by_role("button", name="Log in").click()
     page.get_by_text(TITLE).wait_for(timeout=60_000)
-    assert "version=v2" in page.url
-    assert page.get_by_text("ann@example.org · may acknowledge and silence").is_visible()
+    page.get_by_text("ann@example.org · may acknowledge and silence").wait_for()
+    page.wait_for_url("**version=v2**")
     page.get_by_text("Acknowledge", exact=True).first.click()
     assert page.get_by_label("Your name").count() == 0
     page.get_by_role("button", name="Acknowledge").first.click()
@@ -73,7 +73,7 @@ def test_a_reader_sees_the_incident_and_no_button_to_write(address: str, provide
     page.goto(address)
     page.get_by_role("button", name="Log in").click(timeout=60_000)
     page.get_by_text(TITLE).wait_for(timeout=60_000)
-    assert page.get_by_text("bo@example.org · may read").is_visible()
+    page.get_by_text("bo@example.org · may read").wait_for()
     assert page.get_by_text("Acknowledge", exact=True).count() == 0
     assert page.get_by_text("Silence", exact=True).count() == 0
 
@@ -84,4 +84,4 @@ def test_a_stranger_is_told_so_and_sees_nothing(address: str, provider: Provider
     page.get_by_role("button", name="Log in").click(timeout=60_000)
     page.get_by_text("eve@example.org has no role here").wait_for(timeout=60_000)
     assert TITLE not in page.inner_text("body")
-    assert page.get_by_role("button", name="Log out").is_visible()
+    page.get_by_role("button", name="Log out").wait_for()

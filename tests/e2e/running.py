@@ -291,12 +291,19 @@ class Instance:
         fleet = self.pid_of("demo-fleet")
         os.kill(fleet, signal.SIGSTOP)  # or it would start other clients
         os.kill(self.pid_of("load"), signal.SIGKILL)
-        self.until(40, "every replica's last count was scraped", self._all_scraped)
+        try:
+            self.until(40, "every replica's last count was scraped", lambda: not self._behind())
+        except Gone as error:
+            raise Gone(f"{error}\n--- behind\n" + "\n".join(self._behind())) from None
 
-    def _all_scraped(self) -> bool:
-        """Every living replica was scraped twice since its last request: the first of the two has been counted."""
-        runs = [run for run in journal.read(self.directory).runs if not run.ended]
-        return all([line.upto for line in run.scrapes[-3:]] == [len(run.requests)] * 3 for run in runs)
+    def _behind(self) -> list[str]:
+        """Living replicas that were not scraped three times since their last request: by then the first is counted."""
+        return [
+            f"{run.replica}: {len(run.requests)} requests until {run.requests[-1].time if run.requests else None}, "
+            f"the last scrapes: {run.scrapes[-3:]}"
+            for run in journal.read(self.directory).runs
+            if not run.ended and [line.upto for line in run.scrapes[-3:]] != [len(run.requests)] * 3
+        ]
 
     def stop(self) -> int:
         """SIGTERM to `burnline up`; its exit code."""
