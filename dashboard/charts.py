@@ -148,6 +148,7 @@ def events_over_time(rows: Sequence[Mapping[str, Any]], start: float, end: float
     names = list(TRANSITIONS)
     colours = alt.Scale(domain=names, range=[TRANSITIONS[name][0] for name in names])
     shapes = alt.Scale(domain=names, range=[TRANSITIONS[name][1] for name in names])
+    by_name = alt.Axis(title=None, labelLimit=420, labelOverlap=False, grid=True, ticks=False)
     chart: alt.Chart = (
         alt.Chart(frame)
         .mark_point(filled=True, size=90, opacity=1)
@@ -157,12 +158,12 @@ def events_over_time(rows: Sequence[Mapping[str, Any]], start: float, end: float
                 scale=alt.Scale(type="utc", domain=[_date(start), _date(end)]),
                 axis=alt.Axis(title=None, format="%H:%M", tickCount=12),
             ),
-            y=alt.Y("alert:N", sort=None, axis=alt.Axis(title=None, labelLimit=420, grid=True, ticks=False)),
+            y=alt.Y("alert:N", sort=None, axis=by_name),
             color=alt.Color("transition:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
             shape=alt.Shape("transition:N", scale=shapes),
             tooltip=["alert:N", "transition:N", alt.Tooltip("at:N", title="time")],
         )
-        .properties(height=70 + 26 * frame["alert"].nunique())
+        .properties(height=alt.Step(26))
     )
     return chart
 

@@ -72,6 +72,7 @@ def read(source: snapshot.Source, now: float) -> Overview:
 
 
 def _counts(db: Database, since: float, until: float) -> list[QualityCounts]:
+    """Without a whole hour of history (`until` 0 or before) there are none."""
     return quality.counts(db, since, until, by=()) if since > 0 else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import StorageError
-from dashboard import filters, login, snapshot
+from dashboard import filters, guard, login, snapshot
 from dashboard.filters import Filters
 from dashboard.markup import tag
 from dashboard.options import Options
@@ -42,15 +42,15 @@ def _live(options: Options) -> None:
         freshness.show(taken)
         moment.show(taken, chosen)
         _choose(taken, chosen)
-        incidents.show(taken, chosen, options.database_url, viewer)
-        budgets.show(taken, chosen)
-        traffic.show(taken, chosen)
-        canaries.show(taken, chosen)
-        trouble.show(taken, chosen)
-        changes.show(taken, chosen)
-        targets.show(taken, chosen)
-        deliveries.show(taken, options.database_url, viewer)
-        events.show(taken, chosen)
+        guard.draw("Incidents", incidents.show, taken, chosen, options.database_url, viewer)
+        guard.draw("Budgets", budgets.show, taken, chosen)
+        guard.draw("Traffic", traffic.show, taken, chosen)
+        guard.draw("Canaries", canaries.show, taken, chosen)
+        guard.draw("Errors and safety", trouble.show, taken, chosen)
+        guard.draw("What changed", changes.show, taken, chosen)
+        guard.draw("Targets", targets.show, taken, chosen)
+        guard.draw("Deliveries", deliveries.show, taken, options.database_url, viewer)
+        guard.draw("Alert events", events.show, taken, chosen)
     except StorageError as error:
         st.error("**The database does not answer.** The page tries again by itself.", icon=":material/database_off:")
         st.html(tag("p", str(error), cls="bl-fault"))

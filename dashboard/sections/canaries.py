@@ -59,10 +59,15 @@ def render(one: Canary, now: float) -> Html:
         tag("h4", sign(one.state.replace("_", " ")), title(one)),
         tag("p", f"{verdict.get('reason') or 'no reason given'}", cls="bl-summary"),
         tag("p", *_facts(one, now), cls="bl-line"),
-        *_criteria(verdict.get("criteria") or ()),
-        *_regions(verdict.get("suspects") or ()),
+        *compared(verdict),
         cls="bl-incident",
     )
+
+
+def compared(verdict: Mapping[str, Any]) -> Iterable[Html]:
+    """What a verdict rests on: each criterion with its interval, and the regions."""
+    yield from _criteria(verdict.get("criteria") or ())
+    yield from _regions(verdict.get("suspects") or ())
 
 
 def title(one: Canary) -> str:
@@ -106,7 +111,8 @@ def _criteria(found: Sequence[Mapping[str, Any]]) -> Iterable[Html]:
     known = [one["interval"] for one in found if one.get("interval") and None not in one["interval"]]
     start, end = min([0.0, *(low for low, _ in known)]), max([0.0, *(high for _, high in known)])
     if found:
-        yield table(_HEADS, (_criterion(one, start, end) for one in found), cls="bl-canary")
+        worst_first = sorted(found, key=lambda one: -(one.get("e_value") or 0.0))
+        yield table(_HEADS, (_criterion(one, start, end) for one in worst_first), cls="bl-canary")
 
 
 def _criterion(one: Mapping[str, Any], start: float, end: float) -> Html:

@@ -56,9 +56,18 @@ def changes(taken: Snapshot, filters: Filters) -> Iterable[Change]:
     for version, since in new_versions(taken.targets, taken.until):
         if filters.covers({"version": version}):
             yield Change(since, "new version", f"first target with version {version}", "discovery")
+    yield from _revisions(taken, filters)
+
+
+def _revisions(taken: Snapshot, filters: Filters) -> Iterable[Change]:
+    """One line for all that one reading of the files changed."""
+    together: dict[float, list[str]] = {}
     for revision in taken.revisions:
         if filters.takes(revision.slo):
-            yield Change(revision.since, "objective", f"{revision.slo}: a new revision is in force", "SLO file")
+            together.setdefault(revision.since, []).append(revision.slo)
+    for since, names in together.items():
+        said = "a new revision is" if len(names) == 1 else "new revisions are"
+        yield Change(since, "objective", f"{', '.join(sorted(names))}: {said} in force", "SLO file")
 
 
 def new_versions(targets: Sequence[TargetHealth], until: float) -> list[tuple[str, float]]:

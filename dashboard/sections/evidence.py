@@ -8,6 +8,7 @@ from typing import Any
 from core.durations import parse_prometheus
 from dashboard import words
 from dashboard.markup import Cell, Html, bar, cell, row, table, tag
+from dashboard.sections import canaries
 from dashboard.snapshot import Snapshot
 from storage.incidents import Incident
 
@@ -50,7 +51,7 @@ def render(incident: Incident, taken: Snapshot) -> Html:
     """All evidence in two columns that become one on a narrow screen."""
     alert = leading(incident)
     facts = alert.get("evidence", {})
-    left = [*_summary(alert), *_burn(alert, taken), *_signs(facts)]
+    left = [*_summary(alert), *_burn(alert, taken), *canaries.compared(facts.get("verdict") or {}), *_signs(facts)]
     right = [*_suspects(facts), *_down(incident.evidence, facts), *_others(incident, alert, taken.now)]
     return tag("div", tag("div", *left), tag("div", *right), cls="bl-evidence")
 

@@ -71,6 +71,8 @@ def requests(now: Sums, before: Sums) -> Figure:
 def cost(now: Sums, before: Sums) -> Figure:
     """US dollars for GPU time."""
     title = "Cost of GPU time"
+    if not now.seen:
+        return Figure(title, None, NO_HISTORY)
     if now.cost is None:
         return Figure(title, None, NO_COST if now.gpu_ms is None else NO_PRICE)
     trend = None if before.cost is None or before.seen < now.seen else relative(now.cost, before.cost, "")
@@ -81,7 +83,7 @@ def availability(now: Sums, before: Sums) -> Figure:
     """Share of requests that were answered well."""
     title, share = "Availability", now.availability
     if share is None:
-        return Figure(title, None, "no request finished in any hour that is known")
+        return Figure(title, None, "no request finished in any hour that is known" if now.seen else NO_HISTORY)
     trend = None if before.availability is None else in_points(share, before.availability, more_is_good=True)
     bad = _line(f"{words.count(now.bad)} of {words.count(now.total)} requests failed")
     return Figure(title, words.percent(share), "", [bad, *_seen(now)], trend)
@@ -97,9 +99,14 @@ def _seen(now: Sums) -> Iterable[Html]:
     yield bar(now.coverage, level)
 
 
-def support(now: Judged, before: Judged) -> Figure:
-    """Share of answers that are not supported by what they were given, as a detector sees it."""
+def support(now: Judged, before: Judged, known: bool = True) -> Figure:
+    """Share of answers that are not supported by what they were given, as a detector sees it.
+
+    `known`: whether there is any whole hour to speak of.
+    """
     title, found = "Unsupported answers (hallucinations)", now.rate
+    if not known:
+        return Figure(title, None, NO_HISTORY)
     if found.rate is None or found.low is None or found.high is None:
         return Figure(title, None, found.reason or "nothing was judged")
     between = f"{words.percent(found.low, 1)} to {words.percent(found.high, 1)} with 95{words.THIN}% certainty"

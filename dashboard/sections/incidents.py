@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.matchers import matches_all
-from dashboard import snapshot, words
+from dashboard import guard, snapshot, words
 from dashboard.filters import Filters
 from dashboard.login import Viewer
 from dashboard.markup import Html, safe_url, tag
@@ -37,7 +37,7 @@ def show(taken: Snapshot, filters: Filters, database_url: str, viewer: Viewer) -
         st.html(nothing(_why_none(taken, filters)))
     for incident in mine[:IN_FULL]:
         with st.container(border=True, key=f"incident-{incident.id}"):
-            _card(incident, taken, database_url, viewer)
+            guard.draw(f"Incident {incident.id}", _card, incident, taken, database_url, viewer)
     for incident in mine[IN_FULL:]:
         st.html(_header(incident, taken))
 

@@ -66,7 +66,7 @@ def sign(canary: Canary, severity: str) -> Sign:
         Level.ABOVE if canary.failed_at is not None else Level.BELOW,
         0.0,
         summary + (f" Where: {', '.join(where)}." if where else ""),
-        {"canary": canary.id, "verdict": verdict, "suspects": suspects},
+        {"canary": canary.id, "verdict": verdict},
     )
 
 

@@ -8,7 +8,9 @@ import pytest
 import streamlit as st
 
 from dashboard.snapshot import source
+from storage import slo as store
 from storage.database import sqlite_url
+from storage.slo import StoredRevision
 from tests.dashboard.conftest import Opened, Page
 from tests.dashboard.world import (
     CANARY,
@@ -19,6 +21,7 @@ from tests.dashboard.world import (
     alert_entry,
     blank_row,
     burning,
+    convicted,
     status_row,
 )
 
@@ -99,6 +102,31 @@ def test_the_bar_of_the_worst_suspect_is_full_and_the_others_are_in_proportion(w
     assert "width:1.3%" in suspects
 
 
+def test_a_failed_canarys_incident_shows_what_its_verdict_rests_on(world: World, opened: Opened) -> None:
+    labels = {"alertname": "CanaryRegression", "slo": "canary regression", "model": "llama", "version": "v2"}
+    alert = alert_entry(world.now - 60) | {
+        "labels": labels,
+        "evidence": {"canary": "llama:v2:1", "verdict": convicted()},
+    }
+    world.collected()
+    world.incident(alerts=[alert], slo="canary regression")
+    text = opened().section("Open incidents", "Budgets")
+    assert "errors request-success +2.10 points (+0.80 points to +3.50 points) evidence 812 : 1" in text
+    assert "By region: eu-west" in text
+
+
+def test_an_incident_that_cannot_be_drawn_costs_no_other_part(world: World, opened: Opened) -> None:
+    burning(world)
+    broken = alert_entry(world.now - 60) | {"evidence": {"suspects": [{"of": "another version"}]}}
+    world.incident(alerts=[broken], title="written by another version", severity="ticket")
+    page = opened()
+    assert [one.value for one in page.app.error] == [
+        "**Incident 2 cannot be drawn** (KeyError). The log of the dashboard says why."
+    ]
+    assert TITLE in page.text
+    assert "Alert events" in page.text
+
+
 def test_links_lead_to_the_runbook_and_nowhere_that_a_browser_must_not_go(world: World, opened: Opened) -> None:
     alert = alert_entry(world.now)
     notes = {"runbook_url": "javascript:alert(1)", "dashboard_url": "https://ok.example/?slo=ttft"}
@@ -166,6 +194,17 @@ def test_events_are_listed_newest_first(world: World, opened: Opened) -> None:
     events = opened().section("Alert events 5", "no such heading")
     assert events.index("availability") < events.index("▲ firing")
     assert "● resolved" in events
+
+
+def test_what_one_reading_of_the_files_changed_is_one_line(world: World, opened: Opened) -> None:
+    world.collected()
+    with world.db.write() as connection:
+        for slo, ago in (("ttft", 500), ("itl", 500), ("e2e", 100)):
+            store.add_revision(connection, StoredRevision(slo, world.now - ago, "d", 0.99, 86400), {})
+    text = opened().section("What changed", "Targets")
+    assert "objective itl, ttft: new revisions are in force SLO file" in text
+    assert "objective e2e: a new revision is in force SLO file" in text
+    assert text.index("e2e") < text.index("itl")
 
 
 def test_hostile_text_is_shown_as_text_everywhere(world: World, opened: Opened) -> None:

@@ -59,7 +59,7 @@ class Looked(NamedTuple):
             "[...document.querySelectorAll('body, .stMain')].map(e => e.scrollWidth - e.clientWidth)"
         )
         assert max(wide) <= 0, f"{name} is wider than the window by {max(wide)} px"
-        for sign in ("Traceback", "NaN", "undefined", "None of type"):
+        for sign in ("Traceback", "NaN", "undefined", "encountered an error", "cannot be drawn"):
             assert sign not in text, f"{sign} on {name}:\n{text}"
         assert not re.search(r"\bnan\b", text), text
         return text
@@ -102,7 +102,7 @@ def test_on_call_says_what_burns_who_is_suspect_and_what_to_do(looked: Looked) -
     text = looked.settle("on-call")
     assert "eu-west" in text
     assert "v2" in text
-    for said in ("p95", "p99", "Queue", "GPU", "Safety", "Changes", "fail"):
+    for said in ("p95", "p99", "Queue", "GPU", "Safety", "What changed", "fail"):
         assert said.casefold() in text.casefold(), f"{said} is not on the page:\n{text}"
     canary = _canary(looked.instance)
     assert text.index(incident["title"]) < text.index(f"{canary['version']} beside {canary['baseline']}")
@@ -130,8 +130,12 @@ def test_debug_shows_every_signal_and_the_scrapes(looked: Looked) -> None:
     looked.open(f"debug?model={canary['model']}&version={canary['version']}&region=eu-west&range=1h")
     looked.see("Time to first token", "Queue")
     looked.page.locator("canvas, svg.marks").first.wait_for(timeout=DRAWN)
-    text = looked.settle("debug")
-    assert "scrape" in text.casefold()
+    looked.settle("debug")
+    target = looked.page.locator('a[href*="target="]').first
+    target.wait_for(timeout=DRAWN, state="attached")
+    looked.open(f"{looked.instance.dashboard}/{target.get_attribute('href').lstrip('./')}")
+    looked.see("last scrape", "Time to first token")
+    looked.settle("target")
 
 
 def test_a_drawn_trace_is_a_waterfall(looked: Looked) -> None:
