@@ -1,20 +1,23 @@
 """The reader of one target's pages: fast while the target says the same series again.
 
-A page is first read by lines: all before the last space of a line is looked up among the series already known, all
-after it is the value. A line that is not known is parsed once. A page that lines do not explain is scanned whole
-with the grammar, which decides alone what is refused.
+A page is first laid beside the one before (template.py), and only changed values are read. Where that does not explain
+it, it is read by lines: all before the last space of a line is looked up among the series already known, all after it
+is the value. A line that is not known is parsed once. A page that lines do not explain either is scanned whole with
+the grammar, which decides alone what is refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import NamedTuple
 
 from collector.exposition.grammar import Format, Sample, is_named_number, parse_series
 from collector.exposition.openmetrics import OpenMetricsFormat, ends_in_eof
 from collector.exposition.series import Series
+from collector.exposition.template import Aligned, Run, Template, align
 from collector.exposition.text import TextFormat
 from core.errors import PageRejected
 from core.labels import Labels
@@ -48,12 +51,16 @@ class Reading(NamedTuple):
 
 @dataclass
 class _Draft:
-    """What has been read of a page so far; `stamps` maps the place of a sample to its timestamp."""
+    """What has been read of a page so far; `stamps` maps the place of a sample to its timestamp.
+
+    `template`: the page for the next one to be laid beside, where all of its lines are of the plain kind.
+    """
 
     series: list[Series] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     stamps: dict[int, int] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
+    template: Template | None = None
 
 
 def format_of(body: bytes, content_type: str | None) -> Format:
@@ -78,13 +85,13 @@ class PageReader:
         self._layout: list[Series] = []
         self._comments: list[bytes] = []
         self._types: Mapping[str, str] = {}
+        self._last: Template | None = None
 
     def read(self, body: bytes, content_type: str | None) -> Reading:
         """Read an uncompressed page; raises PageRejected where Prometheus would refuse the scrape."""
         self._adopt(format_of(body, content_type))
         try:
-            draft = self._by_lines(body) or self._by_scan(body)
-            return self._finish(draft)
+            return self._finish(self._by_lines(body) or self._by_scan(body))
         finally:
             self._bound()
 
@@ -94,13 +101,19 @@ class PageReader:
             self._format = page_format
             self._by_text.clear()
             self._comments, self._types = [], {}
+            self._last = None
 
     def _by_lines(self, body: bytes) -> _Draft | None:
         """Read line by line; None where that does not explain the page."""
         lines = self._format.lines(body)
         if lines is None:
             return None
-        draft, tokens, comments = _Draft(), [], []
+        return self._by_template(lines) or self._by_series(lines)
+
+    def _by_series(self, lines: list[bytes]) -> _Draft | None:
+        """Look every line's series up."""
+        draft, tokens, comments, plain = _Draft(), [], [], True
+        cuts: list[int] = []
         series, known = draft.series, self._by_text.get
         try:
             for line in lines:
@@ -109,10 +122,16 @@ class PageReader:
                 if found is not None:
                     series.append(found)
                     tokens.append(token)
+                    cuts.append(len(key) + 1)
                 elif line.startswith(b"#"):
                     comments.append(line)
+                    cuts.append(0)
                 elif line or self._format.openmetrics:
                     tokens.append(self._learn(line, draft))
+                    cuts.append(len(key) + 1)
+                    plain = plain and known(key) is series[-1]
+                else:
+                    cuts.append(0)
             draft.types = self._types_of(comments)
         except PageRejected:
             return None
@@ -120,7 +139,68 @@ class PageReader:
         if values is None:
             return None
         draft.values = values
+        if plain and not draft.stamps:
+            draft.template = _by_line(lines, cuts, draft)
         return draft
+
+    def _by_template(self, lines: list[bytes]) -> _Draft | None:
+        """Take over what the page before says too; None where comments or too much else differ."""
+        last = self._last
+        aligned = align(lines, last) if last else None
+        if last is None or aligned is None:
+            return None
+        page = self._patched(lines, last, aligned)
+        numbers = _numbers(aligned.tokens)
+        if page is None or numbers is None:
+            return None
+        for line, number in zip(aligned.changed, numbers, strict=True):
+            page.values[line] = number
+        series = self._layout
+        if page.series is not last.series:
+            series = [one for one in page.series if one is not None]
+        return _Draft(series, list(compress(page.values, page.cuts)), {}, page.types, page)
+
+    def _patched(self, lines: list[bytes], last: Template, aligned: Aligned) -> Template | None:
+        """The template with the samples that came, without those that went; None where another line came or went."""
+        if _is_whole(aligned.runs, len(lines), len(last.lines)):
+            return last._replace(lines=lines, values=last.values.copy())
+        page = Template(lines, [], [], [], last.types)
+        at = before = 0
+        for run in (*aligned.runs, Run(len(lines), len(last.lines), 0)):
+            if not all(last.cuts[before : run.old]):
+                return None
+            for line in lines[at : run.new]:
+                if not self._add(page, line):
+                    return None
+            at, before = run.new + run.length, run.old + run.length
+            page.cuts.extend(last.cuts[run.old : before])
+            page.series.extend(last.series[run.old : before])
+            page.values.extend(last.values[run.old : before])
+        return page
+
+    def _add(self, page: Template, line: bytes) -> bool:
+        """Take in a sample that came; False for what a line cannot tell alone."""
+        found, number = self._known(line)
+        if found is None or number is None:
+            return False
+        page.cuts.append(line.rindex(b" ") + 1)
+        page.series.append(found)
+        page.values.append(number)
+        return True
+
+    def _known(self, line: bytes) -> tuple[Series | None, float | None]:
+        """A plain line's series, learnt if need be, and its value; None for what a line cannot tell alone."""
+        key, _, token = line.rpartition(b" ")
+        if key not in self._by_text and line and not line.startswith(b"#"):
+            draft = _Draft()
+            try:
+                self._learn(line, draft)
+            except PageRejected:
+                return None, None
+            if draft.stamps:
+                return None, None
+        numbers = _numbers([token])
+        return self._by_text.get(key), numbers[0] if numbers else None
 
     def _learn(self, line: bytes, draft: _Draft) -> bytes:
         """Parse a line that the cache does not hold; returns its value as written."""
@@ -170,15 +250,16 @@ class PageReader:
         series, values, dropped = draft.series, draft.values, 0
         stamps = [draft.stamps.get(place) for place in range(len(series))] if draft.stamps else None
         # The layout holds each series once, so a page that equals it needs no second look.
-        if stamps is not None or series != self._layout:
+        if stamps is not None or (series is not self._layout and series != self._layout):
             kept = _first_places(series, stamps)
             dropped = len(series) - len(kept)
             if dropped:
                 series, values = [series[place] for place in kept], [values[place] for place in kept]
                 stamps = stamps and [stamps[place] for place in kept]
         layout = series if stamps is None else list(dict.fromkeys(series))
-        if layout != self._layout:
+        if layout is not self._layout and layout != self._layout:
             self._layout = layout
+        self._last = None if dropped else draft.template
         return Reading(
             self._layout if stamps is None else series, values, stamps, draft.types, dropped, self._format.openmetrics
         )
@@ -189,6 +270,23 @@ class PageReader:
         if len(self._by_text) > most or len(self._by_labels) > most:
             self._by_text.clear()
             self._by_labels = {(series.name, series.labels): series for series in self._layout}
+
+
+def _by_line(lines: list[bytes], cuts: list[int], draft: _Draft) -> Template:
+    """A page's samples at the places of their lines."""
+    series, values = iter(draft.series), iter(draft.values)
+    return Template(
+        lines,
+        cuts,
+        [next(series) if cut else None for cut in cuts],
+        [next(values) if cut else 0.0 for cut in cuts],
+        draft.types,
+    )
+
+
+def _is_whole(runs: Sequence[Run], new: int, old: int) -> bool:
+    """Whether no line came, went or moved."""
+    return new == old == sum(run.length for run in runs)
 
 
 def _numbers(tokens: list[bytes]) -> list[float] | None:
@@ -205,8 +303,10 @@ def _numbers(tokens: list[bytes]) -> list[float] | None:
     return values if all(math.isfinite(value) or is_named_number(token) for token, value in pairs) else None
 
 
-def _first_places(series: list[Series], stamps: list[int | None] | None) -> list[int]:
+def _first_places(series: list[Series], stamps: list[int | None] | None) -> Sequence[int]:
     """The place of the first sample of each series and timestamp."""
+    if stamps is None and len(set(series)) == len(series):
+        return range(len(series))
     first: dict[Series | tuple[Series, int | None], int] = {}
     keys: Iterable[Series | tuple[Series, int | None]] = series if stamps is None else zip(series, stamps, strict=True)
     for place, key in enumerate(keys):

@@ -8,6 +8,7 @@ from collector.exposition import PageReader, Series
 from collector.exposition.openmetrics import OpenMetricsFormat
 from collector.exposition.text import TextFormat
 from core.errors import PageRejected
+from tests.collector.exposition.test_properties import ScanningReader
 
 TEXT = "text/plain"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -52,6 +53,23 @@ def test_a_known_page_is_read_without_the_grammar(
     again = reader.read(page.replace(b" 1\n", b" 2\n"), content_type)
     assert again.series is known.series
     assert set(again.values) == {2.0}
+
+
+def test_lines_that_come_go_and_move_do_not_make_a_page_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = [f'm{{le="{n}"}} {n}' for n in range(1500)]
+    page.insert(700, "# TYPE m gauge")
+    reader = PageReader()
+    reader.read("\n".join(page).encode(), None)
+    monkeypatch.setattr(PageReader, "_by_series", lambda *_: pytest.fail("the page was read anew"))
+    for place in (0, 511, 512, 513, 1400, len(page)):
+        page[place:place] = [f'new{{at="{place} {n}"}} {n}' for n in range(20)]
+        page[300:310] = []
+        page.insert(1200, page.pop(40))
+        page[900] = page[900].rpartition(" ")[0] + " 0.25"
+        body = "\n".join(page).encode()
+        reading, anew = reader.read(body, None), ScanningReader().read(body, None)
+        assert [(one.name, one.labels) for one in reading.series] == [(one.name, one.labels) for one in anew.series]
+        assert reading.values == anew.values
 
 
 @pytest.mark.parametrize("line", [b'a{x="1"}5\n', b'a{x="1"}\t5\n', b'a{x="1"}5 \n'])

@@ -141,6 +141,43 @@ def test_a_reader_that_knows_another_page_reads_the_same(
     assert outcome(reader, body, content_type) == outcome(PageReader(), body, content_type)
 
 
+EDITS = ("value", "series", "comment", "remove", "insert", "move", "repeat", "stamp", "blank")
+
+
+@given(data=st.data(), openmetrics=st.booleans())
+def test_a_page_that_changes_line_by_line_is_read_as_if_it_were_new(data: st.DataObject, openmetrics: bool) -> None:
+    content_type = OPENMETRICS if openmetrics else TEXT
+    warm, scanning = PageReader(), ScanningReader()
+    page = [f'm{n % 7}{{le="{n}"}} {n}' for n in range(data.draw(st.integers(0, 40)))]
+    page[3:3] = ["# HELP m1 of 1", "# TYPE m1 gauge"]
+    for _ in range(4):
+        for _ in range(data.draw(st.integers(0, 3))):
+            edit(page, data.draw(st.sampled_from(EDITS)), data.draw(st.integers(0, 50)))
+        body = ("\n".join(page) + "\n" + "# EOF\n" * openmetrics).encode()
+        expected = outcome(scanning, body, content_type)
+        assert outcome(warm, body, content_type) == expected
+
+
+def edit(page: list[str], kind: str, number: int) -> None:
+    """Change one line of a page, or its place."""
+    place = number % (len(page) + 1)
+    line = page[place] if place < len(page) else "new 1"
+    changed = {
+        "value": [line.rpartition(" ")[0] + f" {number}.5"],
+        "series": [f'n{{x="{number} {number}"}} 7'],
+        "comment": [f"# TYPE m{number % 7} counter"],
+        "remove": [],
+        "insert": [f"extra{number} 3", line],
+        "repeat": [line, line],
+        "stamp": [f"{line} {number}"],
+        "blank": [line, ""],
+        "move": [],
+    }
+    page[place : place + 1] = changed[kind]
+    if kind == "move":
+        page.insert(number * 7 % (len(page) + 1), line)
+
+
 @given(body=st.binary(max_size=200), content_type=st.sampled_from([TEXT, OPENMETRICS, None]))
 def test_arbitrary_bytes_are_read_or_refused(body: bytes, content_type: str | None) -> None:
     outcome(PageReader(), body, content_type)
