@@ -10,10 +10,9 @@ BurnlineError
 │   ├── StorageBusy        a lock was not had in time; the work may be tried again
 │   ├── StorageFull        the disk is full; nothing was written
 │   └── LeaseLost          this process is no longer the leader; its writes are refused
-├── DeliveryError          a receiver did not take a notification
-│   ├── DeliveryRetryable  later it may
-│   └── DeliveryRefused    it never will
-└── NotYet                 a part that a later version brings (exit code 3)
+└── DeliveryError          a receiver did not take a notification
+    ├── DeliveryRetryable  later it may
+    └── DeliveryRefused    it never will
 """
 
 from __future__ import annotations
@@ -100,7 +99,3 @@ class DeliveryRetryable(DeliveryError):
 
 class DeliveryRefused(DeliveryError):
     """The receiver will never take this notification."""
-
-
-class NotYet(BurnlineError):
-    """A command whose part comes with a later version; the command line exits with 3."""

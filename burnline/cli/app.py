@@ -10,7 +10,7 @@ import typer
 
 from burnline.cli import canaries, config, db, debug, demo, deployments, incidents, ledger, parts, silences, slo, tokens
 from burnline.cli import eval as evaluation
-from core.errors import BurnlineError, ConfigError, NotYet
+from core.errors import BurnlineError, ConfigError
 
 app = typer.Typer(
     name="burnline",
@@ -49,8 +49,6 @@ def run(commands: typer.Typer) -> int:
     """Run the command line; returns the exit code."""
     try:
         commands()
-    except NotYet as error:
-        return _say(str(error), 3)
     except ConfigError as error:
         return _say(str(error), 2)
     except BurnlineError as error:
