@@ -58,7 +58,8 @@ def read(source: snapshot.Source, now: float) -> Overview:
     history = source.history.read(watermark)
     end = float(history.end)
     newest = _newest_revision(db, end - WEEK)
-    support = judged(_counts(db, end - WEEK, end), newest)
+    # What was judged is too little to leave the running hour out.
+    support = judged(_counts(db, end - WEEK, watermark or end), newest)
     return Overview(
         now=now,
         freshness=judge(watermark, evaluated, now),
@@ -72,7 +73,7 @@ def read(source: snapshot.Source, now: float) -> Overview:
 
 
 def _counts(db: Database, since: float, until: float) -> list[QualityCounts]:
-    """Without a whole hour of history (`until` 0 or before) there are none."""
+    """None before there is a history."""
     return quality.counts(db, since, until, by=()) if since > 0 else []
 
 

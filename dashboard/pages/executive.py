@@ -48,7 +48,7 @@ def _draw(read: Overview, chosen: Filters) -> None:
             figures.requests(now, before),
             figures.cost(now, before),
             figures.availability(now, before),
-            figures.support(read.support, read.support_before, bool(now.seen)),
+            figures.support(read.support, read.support_before),
         )
     )
     left, right = st.columns([6, 5], gap="medium")

@@ -99,14 +99,9 @@ def _seen(now: Sums) -> Iterable[Html]:
     yield bar(now.coverage, level)
 
 
-def support(now: Judged, before: Judged, known: bool = True) -> Figure:
-    """Share of answers that are not supported by what they were given, as a detector sees it.
-
-    `known`: whether there is any whole hour to speak of.
-    """
+def support(now: Judged, before: Judged) -> Figure:
+    """Share of answers that are not supported by what they were given, as a detector sees it."""
     title, found = "Unsupported answers (hallucinations)", now.rate
-    if not known:
-        return Figure(title, None, NO_HISTORY)
     if found.rate is None or found.low is None or found.high is None:
         return Figure(title, None, found.reason or "nothing was judged")
     between = f"{words.percent(found.low, 1)} to {words.percent(found.high, 1)} with 95{words.THIN}% certainty"

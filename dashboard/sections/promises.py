@@ -28,8 +28,10 @@ def show(status: Sequence[Mapping[str, Any]]) -> None:
     st.html(table(("Promise", "Left", "", "Worst for"), [_row(one) for one in known[:MOST]], cls="bl-promises"))
     if len(known) > MOST:
         st.html(nothing(f"{len(known) - MOST} more with larger budgets are on the On-call page."))
-    if unknown:
-        st.html(tag("p", tag("strong", "Not measured: "), *_reasons(unknown), cls="bl-line bl-not-measured"))
+    undecided = [one for one in unknown if one["sli"] is not None]
+    for name, without in (("Not decided: ", undecided), ("Not measured: ", [o for o in unknown if o["sli"] is None])):
+        if without:
+            st.html(tag("p", tag("strong", name), *_reasons(without), cls="bl-line bl-not-measured"))
 
 
 def worst_by_slo(status: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
