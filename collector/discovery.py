@@ -24,6 +24,9 @@ FILE_POLL = 2.0
 """Seconds between two looks at a file's time and size; a poll works on every file system, inotify does not."""
 _HTTP_TIMEOUT = 10.0
 
+Stamp = tuple[int, int, int]
+"""A file's time of change in nanoseconds, its size and its inode: another file has another."""
+
 
 class Target(NamedTuple):
     """One address to scrape. A target is its URL; labels may change."""
@@ -98,8 +101,9 @@ class Discovery:
         """Call `apply` with the whole set of targets, at once and after every change; runs until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for path in self._job.file_sd:
+                stamp = _stamp(path)  # before it is read: a change between the two is seen at the next look
                 self._refresh_file(path)
-                tasks.create_task(self._watch_file(path))
+                tasks.create_task(self._watch_file(path, stamp))
             for source in self._job.http_sd:
                 tasks.create_task(self._watch_http(source))
             while True:
@@ -107,8 +111,7 @@ class Discovery:
                 apply(targets_of(self._job, (group for part in self._parts.values() for group in part)))
                 await self._changed.wait()
 
-    async def _watch_file(self, path: Path) -> None:
-        seen = _stamp(path)
+    async def _watch_file(self, path: Path, seen: Stamp | None) -> None:
         while True:
             await asyncio.sleep(FILE_POLL)
             stamp = _stamp(path)
@@ -148,7 +151,7 @@ class Discovery:
         log.warning("job %s: discovery failed, the targets known before go on: %s", self._job.name, message)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> Stamp | None:
     try:
         stat = path.stat()
     except OSError:

@@ -46,11 +46,17 @@ _LEFT_MEMORY = 24 * 3600.0
 
 
 class _Batch(NamedTuple):
-    loops: list[TargetLoop]
+    """What one flush takes. `health`: by URL, as it was when the counts were taken."""
+
+    health: dict[str, TargetHealth]
     pending: list[Pending]
     flushed_through: float
     started: float
     first: bool
+
+    def told(self, health: TargetHealth) -> bool:
+        """Whether it held this very departure of a target."""
+        return health.url in self.health and self.health[health.url].left_at == health.left_at
 
 
 class CollectorShard:
@@ -206,16 +212,17 @@ class CollectorShard:
         now = self._clock.now()
         through = min((loop.attempted_through for loop in self._loops.values()), default=now)
         pending = begin({loop.target.url: loop.reader.counter for loop in loops})
-        return _Batch(loops, pending, through, now, first=self._undiscovered == set())
+        # The health of now: a target that leaves while this is committed has counts that only the next flush takes.
+        health = {loop.target.url: replace(loop.health) for loop in loops}
+        return _Batch(health, pending, through, now, first=self._undiscovered == set())
 
     def _commit(self, batch: _Batch) -> Settlement:
         began = self._clock.monotonic()
-        health = [replace(loop.health) for loop in batch.loops]
 
         def also(connection: Connection) -> None:
-            fleet.put_targets(connection, health)
+            fleet.put_targets(connection, batch.health.values())
             if batch.first:
-                fleet.leave_missing(connection, self._settings.shard, {one.url for one in health}, batch.started)
+                fleet.leave_missing(connection, self._settings.shard, batch.health, batch.started)
             fleet.put_shard(
                 connection, self._settings.shard, batch.flushed_through, self._started_at, batch.started, self._detail()
             )
@@ -230,7 +237,7 @@ class CollectorShard:
         for url in settle(batch.pending, settlement):
             self._metrics.checkpoint_conflicts.inc()
             log.warning("%s: another collector has counted this target; going on from its checkpoint", url)
-        self._leaving = [loop for loop in self._leaving if loop not in batch.loops]
+        self._leaving = [loop for loop in self._leaving if not batch.told(loop.health)]
         if batch.first:
             self._undiscovered = None
 

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from collector import discovery
+from collector import shard as shard_module
 from collector.metrics import CollectorMetrics
 from collector.settings import CollectorSettings, HttpSd, ScrapeJob, StaticTargets
 from collector.shard import CollectorShard
@@ -226,6 +228,10 @@ class Shard:
         """How many commits failed, for whatever reason."""
         return self._total("burnline_collector_flush_failures")
 
+    def discovered(self) -> float | None:
+        """Targets of the job in discovery."""
+        return self.metrics.registry.get_sample_value("burnline_collector_targets", {"job": "job"})
+
     def _total(self, name: str, **labels: str) -> float:
         samples = [sample for family in self.metrics.registry.collect() for sample in family.samples]
         return sum(s.value for s in samples if s.name == f"{name}_total" and labels.items() <= s.labels.items())
@@ -339,6 +345,46 @@ def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def groups(address: str, *paths: str) -> list[dict[str, Any]]:
     return [{"targets": list(one.targets), "labels": dict(one.labels)} for one in targets(address, paths)]
+
+
+@pytest.mark.usefixtures("fast_polls")
+def test_a_target_that_leaves_while_a_flush_is_under_way_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    file = tmp_path / "targets.json"
+    resting = Engine()
+    resting.counted, resting.rests = 0, True
+    armed, begun, go_on = threading.Event(), threading.Event(), threading.Event()
+    commit = shard_module.commit
+
+    def slow_commit(*arguments: Any) -> Any:
+        if armed.is_set():
+            begun.set()
+            go_on.wait(WITHIN)
+        return commit(*arguments)
+
+    async def live() -> None:
+        server = Server({"a": engine, "b": resting})
+        async with server.serving():
+            file.write_text(json.dumps(groups(server.address, "a", "b")))
+            shard = Shard(tmp_path, ScrapeJob(name="job", interval=INTERVAL, file_sd=(file,)))
+            async with shard.running():
+                await until("both are counted", lambda: shard.tried() == {"a", "b"} and shard.requests() > 1)
+                armed.set()
+                await until("a flush is under way", begun.is_set)
+                counted = engine.counted
+                await until("a is asked meanwhile", lambda: engine.counted > counted + 2)
+                file.write_text(json.dumps(groups(server.address, "b")))
+                await until("a has left", lambda: shard.discovered() == 1)
+                armed.clear()
+                go_on.set()
+                await until("that is written", lambda: shard.health().keys() == {"b"})
+                # The last request to it may have been cut off; every page that was read is counted.
+                assert shard.requests() in (engine.counted - 1, engine.counted)
+
+    monkeypatch.setattr(shard_module, "commit", slow_commit)
+    asyncio.run(live())
 
 
 @pytest.mark.usefixtures("fast_polls")
