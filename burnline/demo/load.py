@@ -24,6 +24,8 @@ _WAVE_SECONDS, _WAVE_SHARE = 600.0, 0.2
 _PROMPT_MEDIAN, _PROMPT_SIGMA, _PROMPT_LIMIT = 250.0, 0.6, 768
 _PATIENCE = 30.0
 _RETRIEVAL_SHARE, _ATTACK_SHARE = 0.4, 0.005
+_SHORT_SHARE = 0.02
+"""Requests with a short limit: a quarter of their answers is cut off, a tenth of what the pack's SLO accepts."""
 _DOCUMENTS, _SHORTEST_WITH_DOCUMENTS = 6, 90
 
 
@@ -81,7 +83,7 @@ def _arrival(rng: Random, now: float, cells: list[tuple[str, str]], settings: Lo
         region=region,
         choice=rng.random(),
         prompt_tokens=prompt_tokens,
-        max_tokens=128 if rng.random() < 0.1 else 2048,
+        max_tokens=128 if rng.random() < _SHORT_SHARE else 2048,
         seed=rng.getrandbits(32),
         patience=rng.uniform(0.1, 1.0) if rng.random() < settings.abort_share else _PATIENCE,
         with_documents=rng.random() < _RETRIEVAL_SHARE,
