@@ -9,7 +9,7 @@ from altair import LayerChart
 
 from core.signals import SIGNALS
 from dashboard import words
-from dashboard.charts import DASH_STYLES
+from dashboard.charts import DASH_STYLES, draw
 from dashboard.debug import plots
 from dashboard.debug.address import Asked
 from dashboard.debug.reading import Drawn
@@ -55,7 +55,7 @@ def show(drawn: Drawn, span: Span, asked: Asked, what: str) -> None:
         return
     if seen:
         st.html(plots.seen_title())
-        st.altair_chart(plots.strip(seen, span), key="debug-coverage", alt="Coverage of each layer")
+        draw(plots.strip(seen, span), key="debug-coverage", text="Coverage of each layer")
     st.html(_legend())
     for start in range(0, len(wanted), COLUMNS):
         for column, one in zip(st.columns(COLUMNS), wanted[start : start + COLUMNS], strict=False):
@@ -78,7 +78,7 @@ def _panel(one: Panel, chart: LayerChart) -> None:
     whole = f" · of every {' and '.join(one.lacks)}" if one.lacks else ""
     note = tag("small", f"{one.unit} · {one.layer}{whole}")
     st.html(tag("p", title, note, cls="bl-chart-title", title=one.signal.help))
-    st.altair_chart(chart, key=f"debug-{one.signal.name}", alt=f"{title}, {one.unit}")
+    draw(chart, key=f"debug-{one.signal.name}", text=f"{title}, {one.unit}")
 
 
 def _missing(drawn: Sequence[Panel], asked: Asked) -> str:

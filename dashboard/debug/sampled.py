@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import links, words
-from dashboard.charts import DASHES, OKABE_ITO
+from dashboard.charts import DASHES, OKABE_ITO, draw
 from dashboard.debug import calls, controls, plots, raw
 from dashboard.debug.address import CALLS, Asked, link
 from dashboard.debug.span import Span
@@ -113,7 +113,7 @@ def _draw_raw(found: raw.Raw, metric: str, span: Span) -> None:
     unit = "a second; a fall is a reset" if found.rate else "as it stood"
     more = f", the {raw.MOST} that vary most" if found.more else ""
     st.html(tag("p", metric, tag("small", f"{unit}{more}"), cls="bl-chart-title"))
-    st.altair_chart(raw_chart(found, span), key="debug-raw", alt=metric)
+    draw(raw_chart(found, span), key="debug-raw", text=metric)
 
 
 def raw_chart(found: raw.Raw, span: Span) -> alt.Chart:

@@ -11,6 +11,7 @@ from core.durations import parse_prometheus
 from core.labels import make
 from core.measures import group_key
 from dashboard import snapshot, words
+from dashboard.charts import draw
 from dashboard.debug import plots as forms
 from dashboard.debug.signals import Seen
 from dashboard.debug.span import Span
@@ -69,11 +70,11 @@ def _curves(found: Course | Unreadable, span: Span, marks: Sequence[Mark], chose
         st.html(nothing(f"{words.NOT_MEASURED.capitalize()}: no events in the window."))
         return
     st.html(heading("Budget in time", spent_in(found.window, span, chosen["window"])))
-    st.altair_chart(plots.budget_chart(found.window, span, marks), key="slo-budget", alt="Budget left over the window")
+    draw(plots.budget_chart(found.window, span, marks), key="slo-budget", text="Budget left over the window")
     st.html(heading("Bad share", f"of the events of each {words.age(span.width)}"))
-    st.altair_chart(plots.share_chart(found.buckets, span, marks), key="slo-share", alt="Share of bad events")
+    draw(plots.share_chart(found.buckets, span, marks), key="slo-share", text="Share of bad events")
     st.html(forms.seen_title())
-    st.altair_chart(forms.strip([coverage(found.buckets, span)], span), key="slo-coverage", alt="Coverage")
+    draw(forms.strip([coverage(found.buckets, span)], span), key="slo-coverage", text="Coverage")
 
 
 def spent_in(window: Sequence[Spending], span: Span, length: str) -> str:
@@ -100,7 +101,7 @@ def _alerts(told: Sequence[AlertEvent], span: Span, marks: Sequence[Mark], now: 
     if not told:
         st.html(nothing("None in this range."))
         return
-    st.altair_chart(plots.alerts_chart(told, span, marks), key="slo-alerts", alt="Alert history")
+    draw(plots.alerts_chart(told, span, marks), key="slo-alerts", text="Alert history")
     with st.expander("In words, newest first", key="slo-alerts-listed"):
         st.html(tag("div", *(tag("p", _said(one, now), cls="bl-line") for one in reversed(told[-30:]))))
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.errors import StorageError
 from dashboard import filters, links, login, overview, words
-from dashboard.charts import week_beside_week
+from dashboard.charts import draw, week_beside_week
 from dashboard.filters import Filters
 from dashboard.history import WEEK, History
 from dashboard.markup import Html, link, row, table, tag
@@ -83,7 +83,7 @@ def _traffic(history: History, chosen: Filters) -> None:
     if not hours:
         st.html(nothing(f"{words.NOT_MEASURED}: no whole hour is known yet."))
         return
-    st.altair_chart(week_beside_week(hours, hours, history.end, ".2~f"), key="week", alt="Requests a second by hour")
+    draw(week_beside_week(hours, hours, history.end, ".2~f"), key="week", text="Requests a second by hour")
 
 
 def _canaries(read: Overview, chosen: Filters) -> None:

@@ -7,7 +7,7 @@ import json
 import streamlit as st
 
 from dashboard import words
-from dashboard.charts import events_over_time
+from dashboard.charts import draw, events_over_time
 from dashboard.filters import Filters
 from dashboard.markup import Html, cell, row, table, tag
 from dashboard.sections.signs import heading, nothing, sign
@@ -37,7 +37,7 @@ def show(taken: Snapshot, filters: Filters) -> None:
         if _name(one) in alerts
     ]
     chart = events_over_time(points, taken.until - EVENTS_BACK, taken.until)
-    st.altair_chart(chart, key="chart-events", alt="Alert events of the last day")
+    draw(chart, key="chart-events", text="Alert events of the last day")
     with st.expander("In words, newest first", key="events-listed"):
         st.html(table(("Time", "Change", "Alert", "Summary"), (_row(one, taken.now) for one in mine[:LISTED])))
 

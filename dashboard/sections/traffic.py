@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import words
 from dashboard.cells import Range
-from dashboard.charts import DASH_STYLES, Look, has_any, looks, over_time
+from dashboard.charts import DASH_STYLES, Look, draw, has_any, looks, over_time
 from dashboard.filters import Filters
 from dashboard.ledger import Line, Tally, Traffic, lines
 from dashboard.markup import Html, tag
@@ -77,7 +77,7 @@ def _panel(panel: Panel, traffic: Traffic, drawn: Sequence[Line], styles: Sequen
     st.html(tag("p", panel.title, cls="bl-chart-title"))
     if has_any(drawn, panel.value):
         chart = over_time(traffic, drawn, styles, panel.value, panel.form)
-        st.altair_chart(chart, key=f"chart-{panel.title}", alt=panel.title)
+        draw(chart, key=f"chart-{panel.title}", text=panel.title)
     else:
         st.html(tag("p", f"{words.NOT_MEASURED}: {panel.empty}", cls="bl-empty-chart"))
 
