@@ -8,14 +8,15 @@ import streamlit as st
 from altair import LayerChart
 
 from core.signals import SIGNALS
-from dashboard import words
+from dashboard import links, words
 from dashboard.charts import DASH_STYLES, draw
-from dashboard.debug import plots
-from dashboard.debug.address import Asked
+from dashboard.debug import controls, plots
+from dashboard.debug.address import Asked, link
 from dashboard.debug.reading import Drawn
 from dashboard.debug.signals import Panel
 from dashboard.debug.span import Span
 from dashboard.markup import Html, tag
+from dashboard.markup import link as anchor
 from dashboard.sections.signs import heading, nothing
 
 COLUMNS = 3
@@ -46,7 +47,7 @@ _TITLES: Mapping[str, str] = {
 
 
 def show(drawn: Drawn, span: Span, asked: Asked, what: str) -> None:
-    """Coverage, then a chart a signal; those that nothing tells in one line."""
+    """Coverage, then a chart a signal, or the one that is asked for; those that nothing tells in one line."""
     seen = drawn.seen
     wanted = [one for one in drawn.panels if asked.signal in (None, one.signal.name)]
     st.html(heading("Signals", f"of {what}"))
@@ -57,10 +58,11 @@ def show(drawn: Drawn, span: Span, asked: Asked, what: str) -> None:
         st.html(plots.seen_title())
         draw(plots.strip(seen, span), key="debug-coverage", text="Coverage of each layer")
     st.html(_legend())
-    for start in range(0, len(wanted), COLUMNS):
-        for column, one in zip(st.columns(COLUMNS), wanted[start : start + COLUMNS], strict=False):
+    columns = COLUMNS if asked.signal is None else 1
+    for start in range(0, len(wanted), columns):
+        for column, one in zip(st.columns(columns), wanted[start : start + columns], strict=False):
             with column:
-                _panel(one, drawn.charts[one.signal.name])
+                _panel(one, drawn.charts[one.signal.name], asked)
     if missing := _missing(drawn.panels, asked):
         st.html(nothing(f"{words.NOT_MEASURED.capitalize()}: {missing}. Nothing told them in this stretch of time."))
 
@@ -73,11 +75,13 @@ def _legend() -> Html:
     return tag("p", *parts, tag("span", more), cls="bl-legend")
 
 
-def _panel(one: Panel, chart: LayerChart) -> None:
+def _panel(one: Panel, chart: LayerChart, asked: Asked) -> None:
     title = _TITLES.get(one.signal.name, one.signal.name)
+    alone = None if asked.signal else one.signal.name
+    way = anchor("all signals" if asked.signal else "in full", link(controls.query(), links.DEBUG, signal=alone))
     whole = f" · of every {' and '.join(one.lacks)}" if one.lacks else ""
     note = tag("small", f"{one.unit} · {one.layer}{whole}")
-    st.html(tag("p", title, note, cls="bl-chart-title", title=one.signal.help))
+    st.html(tag("p", title, note, tag("small", way), cls="bl-chart-title", title=one.signal.help))
     draw(chart, key=f"debug-{one.signal.name}", text=f"{title}, {one.unit}")
 
 

@@ -51,12 +51,11 @@ def panel(one: Panel, span: Span, seen: Seen | None) -> alt.LayerChart:
     if frame["low"].notna().any():
         layers.append(_bands(base, colours))
     layers.append(curve)
-    if frame["alone"].any():
-        dots = base.transform_filter("datum.alone").mark_point(filled=True, size=14, opacity=1)
-        layers.append(dots.encode(y="value:Q", color=alt.Color("line:N", scale=colours, legend=None)))
-    if frame["above"].any():
-        top = base.transform_filter("datum.above").mark_point(shape="triangle-up", filled=True, size=26, opacity=1)
-        layers.append(top.encode(y="value:Q", color=alt.Color("line:N", scale=colours, legend=None)))
+    for name, shape, size in (("alone", "circle", 14), ("above", "triangle-up", 26)):
+        if frame[name].any():
+            dots = alt.Chart(frame[frame[name]]).mark_point(shape=shape, filled=True, size=size, opacity=1)
+            plain = alt.Color("line:N", scale=colours, legend=None)
+            layers.append(dots.encode(x=time_axis(span), y="value:Q", color=plain))
     return layered(layers).properties(height=_PANEL_HEIGHT)
 
 

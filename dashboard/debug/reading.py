@@ -43,25 +43,29 @@ def watermark(database_url: str) -> float | None:
 
 
 @st.cache_resource(show_spinner=False, ttl=SHARED_FOR, max_entries=64)
-def of_group(database_url: str, group: tuple[tuple[str, str], ...], span: Span) -> Drawn:
-    """Every signal of the groups that agree with `group`, each in the layer that the fleet counts it in."""
+def of_group(database_url: str, group: tuple[tuple[str, str], ...], span: Span, signal: str | None = None) -> Drawn:
+    """Every signal of the groups that agree with `group`, each in the layer that the fleet counts it in.
+
+    With `signal` only that one has a chart.
+    """
     reader, wanted = buckets(database_url), Filters(group=dict(group))
-    cells = reader.rollups([Piece(span.width, span.start, span.end)])
+    cells = reader.rollups([Piece(span.read_width, span.start, span.end)])
     found = Found(cells, reader.atoms(cells), reader.layers())
     kept = narrowed(found, lambda atom: wanted.covers(dict(atom.group)))
-    return _drawn(*panels(kept, span, list(wanted.group)), span)
+    return _drawn(*panels(kept, span, list(wanted.group)), span, signal)
 
 
 @st.cache_resource(show_spinner=False, ttl=SHARED_FOR, max_entries=64)
-def of_target(database_url: str, url: str, span: Span) -> Drawn:
-    """Every signal of one target, from the minutes that it counted itself."""
+def of_target(database_url: str, url: str, span: Span, signal: str | None = None) -> Drawn:
+    """Every signal of one target, from the minutes that it counted itself; with `signal` only that has a chart."""
     reader = buckets(database_url)
     cells = reader.of_source(url, span.start, span.end)
     atoms = reader.atoms(cells)
-    return _drawn(*panels(Found(cells, atoms, own_layers(atoms.values())), span), span)
+    return _drawn(*panels(Found(cells, atoms, own_layers(atoms.values())), span), span, signal)
 
 
-def _drawn(found: Sequence[Panel], seen: Sequence[Seen], span: Span) -> Drawn:
+def _drawn(found: Sequence[Panel], seen: Sequence[Seen], span: Span, signal: str | None) -> Drawn:
     by_layer = {one.layer: one for one in seen}
-    charts = {one.signal.name: plots.panel(one, span, by_layer.get(one.layer)) for one in found}
+    wanted = [one for one in found if signal in (None, one.signal.name)]
+    charts = {one.signal.name: plots.panel(one, span, by_layer.get(one.layer)) for one in wanted}
     return Drawn(found, seen, charts)

@@ -10,6 +10,8 @@ from core.durations import DAY, HOUR
 
 RANGES = {"1h": HOUR, "6h": 6 * HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 DEFAULT = "1h"
+SMALL = 180
+"""Buckets that a small chart shows at most: it has two or three pixels for each."""
 BEHIND = 0.25
 """Share of the range that is shown behind `at`: what a moment led to is part of its story."""
 
@@ -17,7 +19,8 @@ BEHIND = 0.25
 class Span(NamedTuple):
     """[start, end) in Unix seconds, whole buckets of `width`. `live`: it ends at the watermark, and moves on with it.
 
-    `note` says why it is not what was asked for.
+    `note` says why it is not what was asked for. `stored`: the width of the buckets that are read and added up, 0 where
+    they are those that are shown.
     """
 
     start: int
@@ -25,6 +28,12 @@ class Span(NamedTuple):
     width: int
     live: bool
     note: str = ""
+    stored: int = 0
+
+    @property
+    def read_width(self) -> int:
+        """The width of the stored buckets."""
+        return self.stored or self.width
 
     @property
     def starts(self) -> Sequence[int]:
@@ -40,6 +49,19 @@ def span_of(length: str, at: float | None, watermark: float) -> Span:
         return span
     day = _cut(DAY, *_end(DAY, at, watermark), watermark)
     return day._replace(note=f"Of this time only hours are kept: a day is shown, not {length}.")
+
+
+def overview(span: Span, most: int = SMALL) -> Span:
+    """The same stretch in at most `most` buckets: several are added up to one, and what is left over is at the old end.
+
+    The newest of them ends where the span does, as what just happened must not wait for a wide bucket to be complete.
+    """
+    together = -(-len(span.starts) // most)
+    if together < 2:
+        return span
+    width = together * span.width
+    start = span.end - (span.end - span.start) // width * width
+    return span._replace(start=start, width=width, stored=span.read_width)
 
 
 def _end(seconds: int, at: float | None, watermark: float) -> tuple[float, bool]:

@@ -11,7 +11,7 @@ from core.errors import StorageError
 from dashboard import login, snapshot, words
 from dashboard.debug import charts, controls, fleet, reading, sampled, waterfall
 from dashboard.debug.address import Asked, from_query
-from dashboard.debug.span import DEFAULT, Span, span_of
+from dashboard.debug.span import DEFAULT, Span, overview, span_of
 from dashboard.markup import tag
 from dashboard.options import Options
 from dashboard.sections import freshness
@@ -51,7 +51,8 @@ def _draw(url: str) -> None:
         st.html(nothing(f"No counts were committed yet: every signal is {words.NOT_MEASURED}."))
         fleet.show(fleet.meant(taken.targets, asked.group), asked, controls.query(), taken.now)
         return
-    span = span_of(asked.range or DEFAULT, asked.at, counted)
+    whole = span_of(asked.range or DEFAULT, asked.at, counted)
+    span = overview(whole) if asked.signal is None else whole
     controls.say_span(span, controls.query(), "debug")
     if asked.target is None:
         _group(url, taken, asked, span)
@@ -70,7 +71,7 @@ def _choose(taken: Snapshot, asked: Asked) -> None:
 
 def _group(url: str, taken: Snapshot, asked: Asked, span: Span) -> None:
     fleet.show(fleet.meant(taken.targets, asked.group), asked, controls.query(), taken.now)
-    drawn = reading.of_group(url, tuple(sorted(asked.group.items())), span)
+    drawn = reading.of_group(url, tuple(sorted(asked.group.items())), span, asked.signal)
     charts.show(drawn, span, asked, words.group(asked.group))
     sampled.show_calls(snapshot.source(url).database, asked, span, controls.query(), taken.now)
 
@@ -85,7 +86,7 @@ def _target(url: str, taken: Snapshot, asked: Asked, span: Span) -> None:
     if own is None:
         st.html(nothing("A single target's counts are kept for 48 h; the group's signals reach back further."))
     else:
-        charts.show(reading.of_target(url, target.url, own), own, asked, words.place(target.url))
+        charts.show(reading.of_target(url, target.url, own, asked.signal), own, asked, words.place(target.url))
         sampled.show_raw(url, target, asked, own)
     with st.container():
         sampled.show_calls(snapshot.source(url).database, _in_group(asked, target), span, controls.query(), taken.now)

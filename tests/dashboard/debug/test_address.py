@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from core.buckets import FIVE_MINUTES, HOURS, MINUTES
 from core.durations import DAY, HOUR
 from dashboard.debug.address import CALLS, from_query, link, read_time
-from dashboard.debug.span import RANGES, span_of
+from dashboard.debug.span import RANGES, SMALL, overview, span_of
 
 NOW = 1_767_268_845.0
 
@@ -60,3 +60,15 @@ def test_every_stretch_can_be_drawn_and_is_still_kept(length: str, ago: float | 
     assert span.end <= NOW
     kept = {MINUTES.width: MINUTES.retention, FIVE_MINUTES.width: FIVE_MINUTES.retention}.get(span.width, 400 * DAY)
     assert span.start >= NOW - kept - span.width
+
+
+@given(some.sampled_from(sorted(RANGES)), some.none() | some.floats(0, 60 * DAY))
+def test_an_overview_is_the_same_stretch_in_few_buckets_up_to_the_same_moment(length: str, ago: float | None) -> None:
+    span = span_of(length, None if ago is None else NOW - ago, NOW)
+    few = overview(span)
+    assert len(few.starts) <= SMALL
+    assert few.end == span.end
+    assert few.width % span.width == (few.end - few.start) % few.width == 0
+    assert 0 <= few.start - span.start < few.width
+    assert few.read_width == span.width
+    assert set(few.starts) <= set(span.starts), "a wide bucket begins where a stored one does"
