@@ -104,12 +104,14 @@ class _Page:
     series: Sequence[RawSeries]
     target: Mapping[str, str]
     by_name: dict[str, list[int]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for index, one in enumerate(self.series):
             self.by_name.setdefault(one.name, []).append(index)
 
     def at(self, name: str) -> list[int]:
+        self.asked.add(name)
         return self.by_name.get(name, [])
 
     def labels(self, index: int) -> dict[str, str]:
@@ -142,6 +144,10 @@ class LayoutBuilder:
 
     def build(self, series: Sequence[RawSeries]) -> Layout:
         """The layout of a page with exactly these series."""
+        return self.build_and_tell(series)[0]
+
+    def build_and_tell(self, series: Sequence[RawSeries]) -> tuple[Layout, frozenset[str]]:
+        """The layout, and the names whose series it depends on; of all others it depends on the name alone."""
         page = _Page(series, self._target)
         slots = _Slots()
         groups: set[Group] = set()
@@ -153,7 +159,7 @@ class LayoutBuilder:
             if family not in coverage:  # two lists of bounds over one selector are one family
                 coverage.append(family)
         start = page.at("process_start_time_seconds")
-        return Layout(
+        layout = Layout(
             tuple(CounterSlot(*slot) for slot in slots.merged()),
             tuple(slots.gauges),
             tuple(slots.times),
@@ -162,6 +168,7 @@ class LayoutBuilder:
             tuple(sorted(slots.signals)),
             tuple(sorted(slots.unmapped)),
         )
+        return layout, frozenset(page.asked)
 
     def fallback_group(self) -> Group:
         """The group of a target that was never read: what its own labels tell."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from collector.counting import CountedPage, Outcome, SourceCounter
 from collector.increments import Page
+from collector.layouts import LayoutKeeper
 from collector.measures import Layout, LayoutBuilder, RawSeries
-from collector.profiles.identify import recognise
 from collector.profiles.model import Profile
 from core.labels import Labels
 from core.measures import Group
@@ -44,22 +44,23 @@ class TargetReader:
     counting: Counting
     profile: Profile | None = None
     layout: Layout | None = None
-    _series: Sequence[RawSeries] = field(default_factory=list)
+    """How the last page was read, of those values that it reads; None until the next page."""
+    _keeper: LayoutKeeper | None = None
     _revision: str = ""
 
     def page(self, reading: PageValues, time: float, now: float) -> Outcome:
         """Count a good page that was scraped at `time`."""
-        layout = self._layout_of(reading.series)
-        start = reading.values[layout.process_start] if layout.process_start is not None else None
+        layout, values = self._fitted(reading)
+        start = values[layout.process_start] if layout.process_start is not None else None
         blank_from = self.profile.blank_from if self.profile is not None else float("inf")
-        page = Page(time, layout.read_counters(reading.values), start, complete=True, revision=self._revision)
-        gauges = tuple(layout.read_gauges(reading.values, blank_from))
+        page = Page(time, layout.read_counters(values), start, complete=True, revision=self._revision)
+        gauges = tuple(layout.read_gauges(values, blank_from))
         return self.counter.accept(CountedPage(page, layout, gauges), now)
 
     def recount(self, labels: Labels, counting: Counting) -> None:
         """Count under other labels or another plan from the next page on."""
         if (labels, counting) != (self.labels, self.counting):
-            self.labels, self.counting, self.layout = labels, counting, None
+            self.labels, self.counting, self.layout, self._keeper = labels, counting, None, None
 
     def groups(self) -> list[Group]:
         """The groups that the target counts in; before its first page, what its own labels tell."""
@@ -73,21 +74,18 @@ class TargetReader:
         priced = self.layout.times and self.counter.gpu_microdollars_per_hour
         return sorted({*self.layout.signals, *(("cost",) if priced else ())})
 
-    def _layout_of(self, series: Sequence[RawSeries]) -> Layout:
-        if self.layout is None or not _same(series, self._series):
-            self.profile = recognise({one.name for one in series})[0] if self.counting.signals else None
-            self.layout = self._builder(self.profile).build(series)
-            self._series = series
+    def _fitted(self, reading: PageValues) -> tuple[Layout, list[float]]:
+        """The page's layout and the values that it reads."""
+        if self._keeper is None:
+            self._keeper = LayoutKeeper(self._builder, signals=self.counting.signals)
+        fit = self._keeper.fit(reading.series)
+        if fit.layout is not self.layout:
+            self.profile, self.layout = fit.profile, fit.layout
             self._revision = _revision(self.profile, self.counting)
-        return self.layout
+        return fit.layout, fit.values(reading.values)
 
     def _builder(self, profile: Profile | None) -> LayoutBuilder:
         return LayoutBuilder(profile, dict(self.labels), self.counting.dimensions, self.counting.plan)
-
-
-def _same(left: Sequence[RawSeries], right: Sequence[RawSeries]) -> bool:
-    """Whether two pages have the same series in the same order; a reader hands out the same objects again."""
-    return left is right or (len(left) == len(right) and all(a is b for a, b in zip(left, right, strict=True)))
 
 
 def _revision(profile: Profile | None, counting: Counting) -> str:

@@ -1,0 +1,113 @@
+"""A target's layout, kept from page to page: series that feed nothing may come, go and move without making it anew."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import compress, count
+from operator import is_not
+from typing import NamedTuple
+
+from collector.measures import CounterSlot, GaugeSlot, Layout, LayoutBuilder, RawSeries
+from collector.profiles.identify import recognise
+from collector.profiles.model import Profile
+
+
+class Fit(NamedTuple):
+    """How a page is read: value `i` of the layout stands at `places[i]` of the page, in page order."""
+
+    profile: Profile | None
+    layout: Layout
+    places: tuple[int, ...]
+
+    def values(self, page: Sequence[float]) -> list[float]:
+        """The values that the layout reads."""
+        return [page[place] for place in self.places]
+
+
+class LayoutKeeper:
+    """Fits layouts to the pages of one target, under one plan and one set of target labels.
+
+    A layout depends on which metric names a page has, and on the order of the series of those names that its builder
+    asked for. A page that has both as the page before keeps its layout; only the places are found again.
+    """
+
+    def __init__(self, builder: Callable[[Profile | None], LayoutBuilder], *, signals: bool) -> None:
+        self._builder = builder
+        self._signals = signals
+        self._series: Sequence[RawSeries] = ()
+        self._names: Counter[str] = Counter()
+        self._asked: frozenset[str] = frozenset()
+        self._fit: Fit | None = None
+
+    def fit(self, series: Sequence[RawSeries]) -> Fit:
+        """The layout for a page with exactly these series, in this order."""
+        if self._fit is None:
+            self._fit = self._anew(series)
+        elif series is not self._series:
+            places = self._moved(self._fit, series)
+            self._fit = self._anew(series) if places is None else self._fit._replace(places=places)
+        self._series = series
+        return self._fit
+
+    def _anew(self, series: Sequence[RawSeries]) -> Fit:
+        self._names = Counter(one.name for one in series)
+        profile = recognise(self._names)[0] if self._signals else None
+        layout, self._asked = self._builder(profile).build_and_tell(series)
+        places = _places(series, self._asked)
+        return Fit(profile, narrowed(layout, places), places)
+
+    def _moved(self, fit: Fit, series: Sequence[RawSeries]) -> tuple[int, ...] | None:
+        """Where the values of the layout stand now; None where it does not fit any more."""
+        before, places, asked = self._series, fit.places, self._asked
+        head = _alike(before, series)
+        tail = min(_alike(before[::-1], series[::-1]), len(before) - head, len(series) - head)
+        old, new = before[head : len(before) - tail], series[head : len(series) - tail]
+        if self._renamed(old, new) or _only(old, asked) != _only(new, asked):
+            return None
+        first, last = bisect_left(places, head), bisect_left(places, len(before) - tail)
+        shift = len(series) - len(before)
+        middle = (head + place for place in _places(new, asked))
+        return (*places[:first], *middle, *(place + shift for place in places[last:]))
+
+    def _renamed(self, old: Iterable[RawSeries], new: Iterable[RawSeries]) -> bool:
+        """Take note of the names that came and went; whether the page has others than before."""
+        change = Counter(one.name for one in new)
+        change.subtract(one.name for one in old)
+        other = any((self._names[name] > 0) != (self._names[name] + n > 0) for name, n in change.items())
+        self._names.update(change)
+        return other
+
+
+def narrowed(layout: Layout, places: Sequence[int]) -> Layout:
+    """The same layout of a page that has only the values at these places."""
+    rank = {place: index for index, place in enumerate(places)}
+
+    def counter(slot: CounterSlot) -> CounterSlot:
+        created = None if slot.created is None else rank[slot.created]
+        return slot._replace(indices=tuple(rank[i] for i in slot.indices), created=created)
+
+    def gauge(slot: GaugeSlot) -> GaugeSlot:
+        return slot._replace(at=rank[slot.at], rest=tuple(rank[i] for i in slot.rest))
+
+    return replace(
+        layout,
+        counters=tuple(map(counter, layout.counters)),
+        gauges=tuple(map(gauge, layout.gauges)),
+        process_start=None if layout.process_start is None else rank[layout.process_start],
+    )
+
+
+def _places(series: Sequence[RawSeries], names: frozenset[str]) -> tuple[int, ...]:
+    return tuple(place for place, one in enumerate(series) if one.name in names)
+
+
+def _only(series: Iterable[RawSeries], names: frozenset[str]) -> list[RawSeries]:
+    return [one for one in series if one.name in names]
+
+
+def _alike(left: Sequence[RawSeries], right: Sequence[RawSeries]) -> int:
+    """How many series from the beginning are the same; a reader hands out the same objects again."""
+    return next(compress(count(), map(is_not, left, right)), min(len(left), len(right)))
