@@ -68,7 +68,7 @@ def count_past(
     for time in sorted(pages):
         past.page(pages[time], time, now)
     state = counter.state
-    return Past(key, counter, dict(state.counters) if state is not None else {})
+    return Past(key, counter, state.every() if state is not None else {})
 
 
 def _pages(

@@ -7,17 +7,19 @@ apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
 import zstandard
 
-from collector.increments import Advance, Increment, Last, Page, TargetState, advance, cells_of
+from collector.increments import Advance, Increment, Last, Page, Reading, TargetState, advance, cells_of
 from collector.measures import Coverage, Layout
-from core.buckets import MINUTES, spread, start_of, tier_of_age
+from collector.placing import Span
+from core.buckets import MINUTES
 from core.histogram import cell_of
 from core.measures import TARGET_TIME, Group, Measure
 from storage.ledger.dictionary import Atom
@@ -25,8 +27,8 @@ from storage.ledger.rows import AtomCells, Checkpoint, RowKey, SourceFlush
 
 SPREAD_INTERVALS = 3
 """A span over more scrape intervals than this fills its buckets with an even spread that nobody saw."""
-_PROGRESS = ("requests", "generation_tokens")
-"""Signals that move while an engine works."""
+_FAMILIES = 4096
+"""Families of groups, one a target or so, whose target-time is looked up instead of being put together again."""
 _KEEP_BUCKETS = 3
 """Rows of the last minutes stay in memory, since the next scrape adds to them; older ones are read again if needed."""
 
@@ -74,6 +76,7 @@ class SourceCounter:
     _rows: dict[RowKey, AtomCells] = field(default_factory=dict)
     _dumped: bytes = b""
     _changed: bool = False
+    _last_span: Span | None = None
 
     def __post_init__(self) -> None:
         if self.checkpoint.state is not None:
@@ -107,14 +110,13 @@ class SourceCounter:
         self._expect(time, now)
 
     def _count(self, layout: Layout, increments: Sequence[Increment], now: float) -> None:
-        slots = {slot.key: slot for slot in layout.counters}
         for gained in increments:
-            atoms = slots[gained.key].atoms
-            cells = cells_of(gained.values) if len(gained.values) > 1 else list(gained.values)
-            for cell, n in enumerate(cells):
-                if n:
-                    for atom in atoms:
-                        self._add(atom, cell, n, gained.begin, gained.end, now)
+            span = self._span(gained.begin, gained.end, now)
+            cells = cells_of(gained.values) if len(gained.values) > 1 else gained.values
+            for atom in layout.by_key[gained.key].atoms:
+                for cell, n in enumerate(cells):
+                    if n:
+                        self._add(atom, cell, n, span)
 
     def _cover(self, counted: CountedPage, step: Advance, now: float) -> None:
         end = counted.page.time
@@ -122,20 +124,23 @@ class SourceCounter:
         if step.sawtooth or end <= begin:
             return
         self.covered_until = end
-        stretched = end - step.covered_from > SPREAD_INTERVALS * self.interval
-        self._target_time(Mark.COVERED, begin, end, now)
-        if stretched:
-            self._target_time(Mark.SPREAD, begin, end, now)
-        length = _ms(end) - _ms(begin)
+        span = self._span(begin, end, now)
+        self._target_time(Mark.COVERED, span)
+        if end - step.covered_from > SPREAD_INTERVALS * self.interval:
+            self._target_time(Mark.SPREAD, span)
+        self._hold(counted, span)
+
+    def _hold(self, counted: CountedPage, span: Span) -> None:
+        """Gauges and GPU time count by how long they held."""
         for atom, value in counted.gauges:
             bounds = atom.measure.bounds
             assert bounds is not None
-            self._add(atom, cell_of(bounds, value), length, begin, end, now)
+            self._add(atom, cell_of(bounds, value), span.milliseconds, span)
         for atom in counted.layout.times:
-            self._add(atom, 0, length, begin, end, now)
-            cost = int(length * self.gpu_microdollars_per_hour / 3_600_000)
+            self._add(atom, 0, span.milliseconds, span)
+            cost = int(span.milliseconds * self.gpu_microdollars_per_hour / 3_600_000)
             if cost:
-                self._add(Atom(Measure("cost", atom.measure.layer), atom.group), 0, cost, begin, end, now)
+                self._add(Atom(Measure("cost", atom.measure.layer), atom.group), 0, cost, span)
 
     def _expect(self, time: float, now: float) -> None:
         if self.expected_until is None:
@@ -144,15 +149,13 @@ class SourceCounter:
         self._changed = True
         if since is None or time <= since or not self.coverage:
             return  # until a page has told the groups, the time waits for them
-        self._target_time(Mark.EXPECTED, since, time, now)
+        self._target_time(Mark.EXPECTED, self._span(since, time, now))
         self.expected_until = time
 
-    def _target_time(self, mark: Mark, begin: float, end: float, now: float) -> None:
+    def _target_time(self, mark: Mark, span: Span) -> None:
         for family in self.coverage:
-            attrs = (("of", family.of), ("state", mark.value)) if family.of else (("state", mark.value),)
-            measure = Measure(TARGET_TIME, family.layer, attrs)
-            for group in family.groups:
-                self._add(Atom(measure, group), 0, _ms(end) - _ms(begin), begin, end, now)
+            for atom in _time_atoms(family, mark):
+                self._add(atom, 0, span.milliseconds, span)
 
     def _remember_groups(self, families: Sequence[Coverage]) -> None:
         """A family without groups on this page keeps those it last had; so do the signals of a page that has none."""
@@ -161,8 +164,14 @@ class SourceCounter:
         kept = [f if f.groups or f.of not in old else f._replace(groups=old[f.of].groups) for f in families]
         self.coverage = (*silent, *kept)
 
-    def _add(self, atom: Atom, cell: int, n: int, begin: float, end: float, now: float) -> None:
-        for key, part in place(n, begin, end, now):
+    def _span(self, begin: float, end: float, now: float) -> Span:
+        """Nearly all that a page adds is of one span."""
+        if self._last_span is None or self._last_span.times != (begin, end, now):
+            self._last_span = Span(begin, end, now)
+        return self._last_span
+
+    def _add(self, atom: Atom, cell: int, n: int, span: Span) -> None:
+        for key, part in span.place(n):
             into = self._pending.setdefault(key, {})
             into[atom, cell] = into.get((atom, cell), 0) + part
 
@@ -171,7 +180,7 @@ class SourceCounter:
     def go_on_from(self, values: Mapping[str, Last]) -> None:
         """Take over counters that another source has counted so far; those that are known here stay."""
         if self.state is not None:
-            self.state = replace(self.state, counters={**values, **self.state.counters})
+            self.state = self.state._replace(away={**_others(values, self.state.counters), **self.state.away})
             self._changed = True
 
     def begin_flush(self) -> list[RowKey] | None:
@@ -229,7 +238,7 @@ class SourceCounter:
                 "complete": state.complete,
                 "revision": state.revision,
                 "falls": state.falls,
-                "counters": {key: [last.values, last.created, last.seen] for key, last in state.counters.items()},
+                "counters": {key: [last.values, last.created, last.seen] for key, last in state.every().items()},
             },
         }
         return zstandard.ZstdCompressor(level=1).compress(orjson.dumps(document))
@@ -244,32 +253,41 @@ class SourceCounter:
         )
         saved = document["state"]
         if saved is not None:
-            counters = {
+            last = {
                 key: Last(tuple(values), created, seen) for key, (values, created, seen) in saved["counters"].items()
             }
+            shown = {key: Reading(one.values, one.created) for key, one in last.items() if one.seen == saved["time"]}
             self.state = TargetState(
                 saved["time"],
                 saved["process_start"],
                 saved["complete"],
                 saved["revision"],
-                counters,
+                shown,
                 tuple(saved["falls"]),
+                _others(last, shown),
             )
 
 
 def _progressed(counted: CountedPage, step: Advance) -> bool:
     waiting = any(value > 0 for atom, value in counted.gauges if atom.measure.name == "queue_depth")
-    work = {slot.key for slot in counted.layout.counters if any(a.measure.name in _PROGRESS for a in slot.atoms)}
+    work = counted.layout.work
     began_anew = not step.survived
     return began_anew or not waiting or not work or any(gained.key in work for gained in step.increments)
 
 
+@lru_cache(_FAMILIES)
+def _time_atoms(family: Coverage, mark: Mark) -> tuple[Atom, ...]:
+    attrs = (("of", family.of), ("state", mark.value)) if family.of else (("state", mark.value),)
+    measure = Measure(TARGET_TIME, family.layer, attrs)
+    return tuple(Atom(measure, group) for group in family.groups)
+
+
+def _others(counters: Mapping[str, Last], known: Container[str]) -> dict[str, Last]:
+    return {key: last for key, last in counters.items() if key not in known}
+
+
 def _group(pairs: Iterable[Sequence[str]]) -> Group:
     return tuple((name, value) for name, value in pairs)
-
-
-def _ms(time: float) -> int:
-    return round(time * 1000)
 
 
 def _plus(left: Mapping[tuple[Atom, int], int], right: Mapping[tuple[Atom, int], int]) -> AtomCells:
@@ -277,16 +295,3 @@ def _plus(left: Mapping[tuple[Atom, int], int], right: Mapping[tuple[Atom, int],
     for key, n in right.items():
         result[key] = result.get(key, 0) + n
     return result
-
-
-def place(n: int, begin: float, end: float, now: float) -> Iterable[tuple[RowKey, int]]:
-    """Share events over buckets of the width that each bucket's age still has."""
-    youngest, oldest = tier_of_age(end, now), tier_of_age(begin, now)
-    if youngest is oldest:
-        width = youngest.width
-        for bucket, part in spread(n, _ms(begin), _ms(end), width):
-            yield RowKey(width, bucket), part
-        return
-    for bucket, part in spread(n, _ms(begin), _ms(end), youngest.width):
-        width = tier_of_age(bucket + youngest.width, now).width
-        yield RowKey(width, start_of(bucket, width)), part

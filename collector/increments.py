@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import floor, isfinite
+from operator import le, lt, sub
+from types import MappingProxyType
 from typing import NamedTuple
 
 BIRTH_WINDOW = 300.0
@@ -86,16 +88,27 @@ class Last(NamedTuple):
     seen: float
 
 
-@dataclass(frozen=True)
-class TargetState:
+class TargetState(NamedTuple):
     """What is remembered of a target between scrapes; a checkpoint holds exactly this."""
 
     time: float
     process_start: float | None
     complete: bool
     revision: str
-    counters: Mapping[str, Last]
+    counters: Mapping[str, Reading]
+    """As the last page shows them."""
     falls: tuple[float, ...] = ()
+    away: Mapping[str, Last] = MappingProxyType({})
+    """Those that the last page lacks."""
+
+    def last(self, key: str) -> Last | None:
+        """A counter as it was last seen, None if it never was."""
+        reading = self.counters.get(key)
+        return self.away.get(key) if reading is None else Last(*reading, self.time)
+
+    def every(self) -> dict[str, Last]:
+        """All counters as they were last seen."""
+        return {**self.away, **{key: Last(*reading, self.time) for key, reading in self.counters.items()}}
 
 
 class Increment(NamedTuple):
@@ -126,12 +139,31 @@ def whole(value: float, scale: float = 1.0) -> int | None:
     return floor(value * scale + 1e-9) if scale != 1.0 else floor(value)
 
 
+def cumulative(values: Sequence[float], scale: float = 1.0) -> Values | None:
+    """A histogram's raw values (or a counter's one) as whole numbers; None when one is no number that a counter can
+    have, or when a bound shows less than the one before it."""
+    if scale == 1.0 and min(values) >= 0 and sum(values) <= LARGEST:  # no NaN and no infinity passes both
+        known = tuple(map(floor, values))
+    else:
+        scaled = [whole(value, scale) for value in values]
+        known = tuple(n for n in scaled if n is not None)
+    return known if len(known) == len(values) and all(map(le, known, known[1:])) else None
+
+
 class _Process(Enum):
     """What two start times say of a process or a series."""
 
     SAME = "same"
     LATER = "later"
     OTHER = "other"
+
+
+class _Move(NamedTuple):
+    """A counter to look at: on the page, and as it was last seen."""
+
+    key: str
+    reading: Reading
+    last: Last | None
 
 
 @dataclass
@@ -141,11 +173,13 @@ class _Walk:
     page: Page
     before: TargetState
     process: _Process
+    moves: Sequence[_Move]
     fallen: frozenset[str]
     lone_small_fall: str | None
     increments: list[Increment] = field(default_factory=list)
 
-    def verdict(self, key: str, reading: Reading, last: Last | None) -> Verdict:
+    def verdict(self, move: _Move) -> Verdict:
+        key, reading, last = move
         own = _Process.SAME if last is None else _of_series(last, reading)
         if _Process.OTHER in (self.process, own):
             return Verdict.BASELINE
@@ -167,17 +201,18 @@ def advance(before: TargetState | None, page: Page, watched_since: float, discov
     if before is None:
         return _first_sight(page, watched_since, page.time if discovered is None else discovered)
     process = _process(before.process_start, page.process_start, before.time)
-    fallen = _fallen(before, page) if process is _Process.SAME else frozenset()
+    moves = _moves(before, page, process)
+    fallen = _fallen(moves) if process is _Process.SAME else frozenset()
     if _overtaken(before, page, process, fallen):
         return Advance([], before, False, page.time, len(before.falls) > SAWTOOTH_FALLS, ())
     lone = _lone_small_fall(before, page, fallen)
     unexplained = process is _Process.OTHER or (lone is None and _fell_back(before, fallen))
     falls = _falls(before, page.time, unexplained)
-    walk = _Walk(page, before, process, fallen, lone)
+    walk = _Walk(page, before, process, moves, fallen, lone)
     sawtooth = len(falls) > SAWTOOTH_FALLS
     if not sawtooth:
         _count(walk)
-    survived = process is _Process.SAME and not unexplained and not sawtooth and not _recreated(before, page)
+    survived = process is _Process.SAME and not unexplained and not sawtooth and not _recreated(walk)
     return Advance(
         walk.increments,
         _next_state(before, page, process, falls),
@@ -209,31 +244,42 @@ def _process(before: float | None, now: float | None, last_seen: float) -> _Proc
 
 
 def _of_series(last: Last, reading: Reading) -> _Process:
+    if last.created == reading.created:
+        return _Process.SAME
     return _process(last.created, reading.created, last.seen)
 
 
-def _recreated(before: TargetState, page: Page) -> bool:
-    """Whether a series began anew in a process of which nothing else is known."""
-    return page.process_start is None and any(
-        (last := before.counters.get(key)) is not None and _of_series(last, reading) is not _Process.SAME
+def _moves(before: TargetState, page: Page, process: _Process) -> list[_Move]:
+    """What the rules have to look at: in one process, a counter that shows what it showed adds nothing."""
+    same, shown = process is _Process.SAME, before.counters
+    return [
+        _Move(key, reading, before.last(key))
         for key, reading in page.counters.items()
+        if not (same and reading == shown.get(key))
+    ]
+
+
+def _recreated(walk: _Walk) -> bool:
+    """Whether a series began anew in a process of which nothing else is known."""
+    return walk.page.process_start is None and any(
+        last is not None and _of_series(last, reading) is not _Process.SAME for _, reading, last in walk.moves
     )
 
 
-def _fallen(before: TargetState, page: Page) -> frozenset[str]:
+def _fallen(moves: Sequence[_Move]) -> frozenset[str]:
     """Counters that show less than before, or are another worker's, without a restart that explains it."""
     return frozenset(
         key
-        for key, reading in page.counters.items()
-        if (last := before.counters.get(key)) is not None
+        for key, reading, last in moves
+        if last is not None
         and (own := _of_series(last, reading)) is not _Process.LATER
-        and (own is _Process.OTHER or any(new < old for new, old in zip(reading.values, last.values, strict=False)))
+        and (own is _Process.OTHER or any(map(lt, reading.values, last.values)))
     )
 
 
 def _fell_back(before: TargetState, fallen: frozenset[str]) -> bool:
     """Whether a counter of the last page fell; one that was away may have been reset in an earlier restart."""
-    return any(before.counters[key].seen == before.time for key in fallen)
+    return any((last := before.last(key)) is not None and last.seen == before.time for key in fallen)
 
 
 def _overtaken(before: TargetState, page: Page, process: _Process, fallen: frozenset[str]) -> bool:
@@ -246,10 +292,11 @@ def _lone_small_fall(before: TargetState, page: Page, fallen: frozenset[str]) ->
         return None
     (key,) = fallen
     known = before.process_start is not None and page.process_start is not None
-    old, new = before.counters[key].values, page.counters[key].values
-    small = all(n >= o or o - n < SMALL_FALL * o for n, o in zip(new, old, strict=False))
-    same = _of_series(before.counters[key], page.counters[key]) is _Process.SAME
-    return key if known and small and same else None
+    last, reading = before.last(key), page.counters[key]
+    if not known or last is None or _of_series(last, reading) is not _Process.SAME:
+        return None
+    pairs = zip(reading.values, last.values, strict=False)
+    return key if all(n >= o or o - n < SMALL_FALL * o for n, o in pairs) else None
 
 
 def _falls(before: TargetState, now: float, fell: bool) -> tuple[float, ...]:
@@ -258,20 +305,19 @@ def _falls(before: TargetState, now: float, fell: bool) -> tuple[float, ...]:
 
 
 def _count(walk: _Walk) -> None:
-    for key, reading in walk.page.counters.items():
-        last = walk.before.counters.get(key)
-        verdict = walk.verdict(key, reading, last)
-        values = _gained(verdict, reading.values, last)
+    for move in walk.moves:
+        verdict = walk.verdict(move)
+        values = _gained(verdict, move.reading.values, move.last)
         if any(values):
-            begin = _begin(walk, verdict, reading, last)
-            walk.increments.append(Increment(key, verdict, values, begin, walk.page.time))
+            begin = _begin(walk, verdict, move.reading, move.last)
+            walk.increments.append(Increment(move.key, verdict, values, begin, walk.page.time))
 
 
 def _gained(verdict: Verdict, values: Values, last: Last | None) -> Values:
     if verdict in (Verdict.BASELINE, Verdict.NOT_MONOTONIC):
         return ()
     if verdict is Verdict.COUNTED and last is not None:
-        return tuple(new - old for new, old in zip(values, last.values, strict=True))
+        return tuple(map(sub, values, last.values))  # of one key, and so of one length
     return values
 
 
@@ -290,26 +336,34 @@ def _restart_time(walk: _Walk) -> float:
 
 
 def _next_state(before: TargetState | None, page: Page, process: _Process, falls: Sequence[float]) -> TargetState:
-    counters = {key: Last(reading.values, reading.created, page.time) for key, reading in page.counters.items()}
-    if before is not None and process is _Process.SAME:
-        for key, last in before.counters.items():
-            if key not in counters and page.time - last.seen < VANISHED_MEMORY:
-                counters[key] = last
+    away = _away(before, page) if before is not None and process is _Process.SAME else {}
     start = page.process_start
     if start is None and before is not None:
         start = before.process_start
-    return TargetState(page.time, start, page.complete, page.revision, counters, tuple(falls))
+    return TargetState(page.time, start, page.complete, page.revision, page.counters, tuple(falls), away)
 
 
-def cells_of(cumulative: Values) -> list[int]:
+def _away(before: TargetState, page: Page) -> dict[str, Last]:
+    gone = {key: Last(*before.counters[key], before.time) for key in before.counters.keys() - page.counters.keys()}
+    return {
+        key: last
+        for key, last in (*before.away.items(), *gone.items())
+        if key not in page.counters and page.time - last.seen < VANISHED_MEMORY
+    }
+
+
+def cells_of(gained: Values) -> list[int]:
     """Disjoint cells of increments of cumulative values; their sum is that of the last one, none is below zero.
 
     Buckets that were read at different moments may gain more below a bound than in all: what is not in the last value
     yet is not counted yet.
     """
+    cells = list(map(sub, gained, (0, *gained)))
+    if min(cells) >= 0:
+        return cells
     cells = []
-    above = cumulative[-1]
-    for value, lower in zip(reversed(cumulative), reversed((0, *cumulative[:-1])), strict=True):
+    above = gained[-1]
+    for value, lower in zip(reversed(gained), reversed((0, *gained[:-1])), strict=True):
         above = min(above, value)
         below = min(above, lower)
         cells.append(above - below)

@@ -24,7 +24,7 @@ class Fit(NamedTuple):
 
     def values(self, page: Sequence[float]) -> list[float]:
         """The values that the layout reads."""
-        return [page[place] for place in self.places]
+        return list(map(page.__getitem__, self.places))
 
 
 class LayoutKeeper:

@@ -6,13 +6,14 @@ tells when the process began, and in which groups the target therefore counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property
 from math import inf, isnan
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from collector.increments import Reading, whole
+from collector.increments import Reading, cumulative
 from collector.profiles.identify import chosen
 from collector.profiles.model import Part, Profile
 from core.labels import Labels, make, render, with_target
@@ -21,6 +22,9 @@ from core.measures import Group, Measure
 from core.signals import SIGNALS
 from storage.ledger.dictionary import Atom
 from storage.plan import MeasurePlan, SelectorMeasure
+
+_WORK = ("requests", "generation_tokens")
+"""Signals that move while an engine works."""
 
 
 class RawSeries(Protocol):
@@ -41,6 +45,12 @@ class CounterSlot(NamedTuple):
     scale: float
     atoms: tuple[Atom, ...]
     created: int | None
+
+    def reading(self, raw: tuple[float, ...]) -> Reading | None:
+        """Its raw values, `_created` last if it has one, as whole numbers; None where they are no counter's."""
+        own = len(self.indices)
+        numbers = cumulative(raw[:own], self.scale)
+        return None if numbers is None else Reading(numbers, raw[own] if self.created is not None else None)
 
 
 class GaugeSlot(NamedTuple):
@@ -72,17 +82,20 @@ class Layout:
     signals: tuple[str, ...] = ()
     unmapped: tuple[str, ...] = ()
 
+    @cached_property
+    def by_key(self) -> Mapping[str, CounterSlot]:
+        """The counters by their key."""
+        return {slot.key: slot for slot in self.counters}
+
+    @cached_property
+    def work(self) -> frozenset[str]:
+        """Keys of the counters that move while an engine works."""
+        return frozenset(slot.key for slot in self.counters if any(a.measure.name in _WORK for a in slot.atoms))
+
     def read_counters(self, values: Sequence[float]) -> dict[str, Reading]:
         """The page's counters as whole numbers; one that is no number, or a histogram that shows more below a bound
         than above it, is left out, as if it were not there."""
-        result: dict[str, Reading] = {}
-        for slot in self.counters:
-            numbers = [whole(values[i], slot.scale) for i in slot.indices]
-            known = tuple(n for n in numbers if n is not None)
-            if len(known) == len(numbers) and all(low <= high for low, high in pairwise(known)):
-                created = values[slot.created] if slot.created is not None else None
-                result[slot.key] = Reading(known, created)
-        return result
+        return CounterReader(self).read(values)
 
     def read_gauges(self, values: Sequence[float], blank_from: float) -> Iterable[tuple[Atom, float]]:
         """The page's gauges in their signal's unit; blanks and NaN are left out."""
@@ -97,6 +110,35 @@ class Layout:
                     continue
                 value /= whole_
             yield slot.atom, value * slot.scale
+
+
+class CounterReader:
+    """Reads a layout's counters page after page; what shows the same again is not worked out again."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._slots = [(slot, _picker(slot)) for slot in layout.counters]
+        self._before: list[tuple[tuple[float, ...], Reading | None]] = [((), None)] * len(self._slots)
+
+    def read(self, values: Sequence[float]) -> dict[str, Reading]:
+        """The page's counters by key, as `Layout.read_counters` says."""
+        result: dict[str, Reading] = {}
+        for place, (slot, pick) in enumerate(self._slots):
+            raw = pick(values)
+            before, reading = self._before[place]
+            if raw != before:
+                reading = slot.reading(raw)
+                self._before[place] = raw, reading
+            if reading is not None:
+                result[slot.key] = reading
+        return result
+
+
+def _picker(slot: CounterSlot) -> Callable[[Sequence[float]], tuple[float, ...]]:
+    """A counter's raw values of a page, `_created` last if there is one."""
+    if len(slot.indices) == 1 and slot.created is None:
+        (place,) = slot.indices
+        return lambda values: (values[place],)
+    return itemgetter(*slot.indices, *(() if slot.created is None else (slot.created,)))
 
 
 @dataclass

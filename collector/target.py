@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from collector.counting import CountedPage, Outcome, SourceCounter
 from collector.increments import Page
 from collector.layouts import LayoutKeeper
-from collector.measures import Layout, LayoutBuilder, RawSeries
+from collector.measures import CounterReader, Layout, LayoutBuilder, RawSeries
 from collector.profiles.model import Profile
 from core.labels import Labels
 from core.measures import Group
@@ -46,6 +46,7 @@ class TargetReader:
     layout: Layout | None = None
     """How the last page was read, of those values that it reads; None until the next page."""
     _keeper: LayoutKeeper | None = None
+    _counters: CounterReader = field(init=False)
     _revision: str = ""
 
     def page(self, reading: PageValues, time: float, now: float) -> Outcome:
@@ -53,7 +54,7 @@ class TargetReader:
         layout, values = self._fitted(reading)
         start = values[layout.process_start] if layout.process_start is not None else None
         blank_from = self.profile.blank_from if self.profile is not None else float("inf")
-        page = Page(time, layout.read_counters(values), start, complete=True, revision=self._revision)
+        page = Page(time, self._counters.read(values), start, complete=True, revision=self._revision)
         gauges = tuple(layout.read_gauges(values, blank_from))
         return self.counter.accept(CountedPage(page, layout, gauges), now)
 
@@ -81,6 +82,7 @@ class TargetReader:
         fit = self._keeper.fit(reading.series)
         if fit.layout is not self.layout:
             self.profile, self.layout = fit.profile, fit.layout
+            self._counters = CounterReader(fit.layout)
             self._revision = _revision(self.profile, self.counting)
         return fit.layout, fit.values(reading.values)
 

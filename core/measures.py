@@ -29,6 +29,14 @@ class Measure:
     attrs: Labels = ()
     bounds: Bounds | None = None
 
+    def __post_init__(self) -> None:
+        # Measures are looked up for every count of every scrape: their parts are hashed once.
+        object.__setattr__(self, "_hash", hash((self.name, self.layer, self.attrs, self.bounds)))
+
+    def __hash__(self) -> int:
+        found: int = self.__dict__["_hash"]
+        return found
+
     @property
     def cells(self) -> int:
         """Length of its vector of counts."""

@@ -210,7 +210,7 @@ class TrafficReader:
     def _tally(self, cells: cells_codec.Cells, atoms: Mapping[int, Atom], width: int) -> Minute:
         minute: dict[Group, Tally] = {}
         for (series_id, cell), n in cells.items():
-            measure, group = atoms[series_id]
+            measure, group = atoms[series_id].measure, atoms[series_id].group
             tally = minute.get(group) or Tally(seconds=width)
             if measure.name == TARGET_TIME:
                 taken = measure.layer == self._layers.get("requests") and _take_time(tally, measure, n)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from collector.exposition.grammar import Format, Sample, is_named_number, parse_series
 from collector.exposition.openmetrics import OpenMetricsFormat, ends_in_eof
 from collector.exposition.series import Series
-from collector.exposition.template import Aligned, Run, Template, align
+from collector.exposition.template import NO_VALUE, Aligned, Run, Template, align
 from collector.exposition.text import TextFormat
 from core.errors import PageRejected
 from core.labels import Labels
@@ -113,25 +113,26 @@ class PageReader:
     def _by_series(self, lines: list[bytes]) -> _Draft | None:
         """Look every line's series up."""
         draft, tokens, comments, plain = _Draft(), [], [], True
-        cuts: list[int] = []
+        keys: list[bytes] = []
         series, known = draft.series, self._by_text.get
         try:
             for line in lines:
-                key, _, token = line.rpartition(b" ")
+                cut = line.rfind(b" ") + 1
+                key = line[:cut]
                 found = known(key)
                 if found is not None:
                     series.append(found)
-                    tokens.append(token)
-                    cuts.append(len(key) + 1)
+                    tokens.append(line[cut:])
+                    keys.append(key)
                 elif line.startswith(b"#"):
                     comments.append(line)
-                    cuts.append(0)
+                    keys.append(NO_VALUE)
                 elif line or self._format.openmetrics:
                     tokens.append(self._learn(line, draft))
-                    cuts.append(len(key) + 1)
+                    keys.append(key)
                     plain = plain and known(key) is series[-1]
                 else:
-                    cuts.append(0)
+                    keys.append(NO_VALUE)
             draft.types = self._types_of(comments)
         except PageRejected:
             return None
@@ -140,7 +141,7 @@ class PageReader:
             return None
         draft.values = values
         if plain and not draft.stamps:
-            draft.template = _by_line(lines, cuts, draft)
+            draft.template = _by_line(lines, keys, draft)
         return draft
 
     def _by_template(self, lines: list[bytes]) -> _Draft | None:
@@ -158,7 +159,7 @@ class PageReader:
         series = self._layout
         if page.series is not last.series:
             series = [one for one in page.series if one is not None]
-        return _Draft(series, list(compress(page.values, page.cuts)), {}, page.types, page)
+        return _Draft(series, list(compress(page.values, page.series)), {}, page.types, page)
 
     def _patched(self, lines: list[bytes], last: Template, aligned: Aligned) -> Template | None:
         """The template with the samples that came, without those that went; None where another line came or went."""
@@ -167,40 +168,40 @@ class PageReader:
         page = Template(lines, [], [], [], last.types)
         at = before = 0
         for run in (*aligned.runs, Run(len(lines), len(last.lines), 0)):
-            if not all(last.cuts[before : run.old]):
+            if not all(last.series[before : run.old]):
                 return None
             for line in lines[at : run.new]:
                 if not self._add(page, line):
                     return None
             at, before = run.new + run.length, run.old + run.length
-            page.cuts.extend(last.cuts[run.old : before])
+            page.keys.extend(last.keys[run.old : before])
             page.series.extend(last.series[run.old : before])
             page.values.extend(last.values[run.old : before])
         return page
 
     def _add(self, page: Template, line: bytes) -> bool:
         """Take in a sample that came; False for what a line cannot tell alone."""
-        found, number = self._known(line)
-        if found is None or number is None:
+        cut = line.rfind(b" ") + 1
+        key = line[:cut]
+        found, numbers = self._known(line, key), _numbers([line[cut:]])
+        if found is None or not numbers:
             return False
-        page.cuts.append(line.rindex(b" ") + 1)
+        page.keys.append(key)
         page.series.append(found)
-        page.values.append(number)
+        page.values.append(numbers[0])
         return True
 
-    def _known(self, line: bytes) -> tuple[Series | None, float | None]:
-        """A plain line's series, learnt if need be, and its value; None for what a line cannot tell alone."""
-        key, _, token = line.rpartition(b" ")
+    def _known(self, line: bytes, key: bytes) -> Series | None:
+        """A plain line's series, learnt if need be; None for what a line cannot tell alone."""
         if key not in self._by_text and line and not line.startswith(b"#"):
             draft = _Draft()
             try:
                 self._learn(line, draft)
             except PageRejected:
-                return None, None
+                return None
             if draft.stamps:
-                return None, None
-        numbers = _numbers([token])
-        return self._by_text.get(key), numbers[0] if numbers else None
+                return None
+        return self._by_text.get(key)
 
     def _learn(self, line: bytes, draft: _Draft) -> bytes:
         """Parse a line that the cache does not hold; returns its value as written."""
@@ -208,20 +209,20 @@ class PageReader:
         found = self._series_of(line, sample)
         # `a{x="1"}5` and a tab before the value are legal too, but only a space may be taken away.
         if line[sample.value_at - 1 : sample.value_at] == b" ":
-            self._by_text[line[: sample.value_at - 1]] = found
+            self._by_text[line[: sample.value_at]] = found
         if sample.timestamp is not None:
             draft.stamps[len(draft.series)] = sample.timestamp
         draft.series.append(found)
         return sample.token
 
     def _series_of(self, page: bytes, sample: Sample) -> Series:
-        found = self._by_text.get(sample.raw)
+        found = self._by_text.get(sample.raw + b" ")
         if found is None:
             identity = parse_series(self._format.lexis, page, sample.start)
             found = self._by_labels.get(identity)
             if found is None:
                 found = self._by_labels[identity] = Series(*identity)
-            self._by_text[sample.raw] = found
+            self._by_text[sample.raw + b" "] = found
         return found
 
     def _types_of(self, comments: list[bytes]) -> Mapping[str, str]:
@@ -272,14 +273,14 @@ class PageReader:
             self._by_labels = {(series.name, series.labels): series for series in self._layout}
 
 
-def _by_line(lines: list[bytes], cuts: list[int], draft: _Draft) -> Template:
+def _by_line(lines: list[bytes], keys: list[bytes], draft: _Draft) -> Template:
     """A page's samples at the places of their lines."""
     series, values = iter(draft.series), iter(draft.values)
     return Template(
         lines,
-        cuts,
-        [next(series) if cut else None for cut in cuts],
-        [next(values) if cut else 0.0 for cut in cuts],
+        keys,
+        [None if key is NO_VALUE else next(series) for key in keys],
+        [0.0 if key is NO_VALUE else next(values) for key in keys],
         draft.types,
     )
 

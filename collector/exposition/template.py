@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from collector.exposition.series import Series
 
+NO_VALUE = b"\n"
+"""No line begins with it."""
 _CHUNK = 512
 _REACH = 64
 """Lines that may have come or gone in one place."""
@@ -23,12 +25,12 @@ _LINES_A_BREAK = 16
 class Template(NamedTuple):
     """The page before, line by line.
 
-    `cuts` says where the value begins, right after a space; 0: the line has none. All else of the lines' lists means
-    nothing there.
+    `keys` has what stands before the value, the space included; NO_VALUE: the line has none. All else of the lines'
+    lists means nothing there.
     """
 
     lines: list[bytes]
-    cuts: list[int]
+    keys: list[bytes]
     series: list[Series | None]
     values: list[float]
     types: Mapping[str, str]
@@ -70,15 +72,17 @@ def align(lines: list[bytes], template: Template) -> Aligned | None:
 
 def _run(lines: list[bytes], i: int, template: Template, j: int, found: Aligned) -> int:
     """How many lines from here on are alike, at most a chunk of them."""
-    ours, theirs, cuts = lines[i : i + _CHUNK], template.lines[j : j + _CHUNK], template.cuts[j : j + _CHUNK]
+    ours, theirs = lines[i : i + _CHUNK], template.lines[j : j + _CHUNK]
     length = min(len(ours), len(theirs))
-    changed, tokens = found.changed.append, found.tokens.append
-    for place in compress(range(length), map(ne, ours, theirs)):
-        line, cut = ours[place], cuts[place]
-        if not cut or line[:cut] != theirs[place][:cut]:
-            return place
-        changed(i + place)
-        tokens(line[cut:])
+    places = list(compress(range(length), map(ne, ours, theirs)))
+    changed, keys = [ours[place] for place in places], [template.keys[j + place] for place in places]
+    fits = list(map(bytes.startswith, changed, keys))
+    if not all(fits):
+        other = fits.index(False)
+        length = places[other]
+        places, changed = places[:other], changed[:other]
+    found.changed.extend([i + place for place in places])
+    found.tokens.extend(map(bytes.removeprefix, changed, keys))
     return length
 
 
@@ -94,5 +98,4 @@ def _resume(lines: list[bytes], i: int, template: Template, j: int) -> tuple[int
 def _alike(lines: list[bytes], i: int, template: Template, j: int) -> bool:
     if i >= len(lines) or j >= len(template.lines):
         return i == len(lines) and j == len(template.lines)
-    line, before, cut = lines[i], template.lines[j], template.cuts[j]
-    return line == before or (cut > 0 and line[:cut] == before[:cut])
+    return lines[i] == template.lines[j] or lines[i].startswith(template.keys[j])

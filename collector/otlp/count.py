@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from collector.counting import place
 from collector.otlp.coverage import LAYER, Stretch
 from collector.otlp.prepare import Call
+from collector.placing import Span
 from core.buckets import start_of, tier_of_age
 from core.measures import Measure
 from storage.ledger.dictionary import Atom
@@ -28,7 +28,8 @@ def parts_of_call(call: Call, now: float) -> Iterator[Part]:
 def parts_of_time(found: Iterable[Stretch], now: float) -> Iterator[Part]:
     """Target-time in milliseconds, shared over the buckets that it spans."""
     for atom, begin, end in found:
-        for key, milliseconds in place(round(end * 1000) - round(begin * 1000), begin, end, now):
+        span = Span(begin, end, now)
+        for key, milliseconds in span.place(span.milliseconds):
             yield key, atom, milliseconds
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
@@ -14,11 +14,19 @@ from storage.tables import ledger_measure, ledger_series
 DEFAULT_CAP = 2000
 
 
-class Atom(NamedTuple):
+@dataclass(frozen=True)
+class Atom:
     """A measure in a group: what one series id stands for."""
 
     measure: Measure
     group: Group
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.measure, self.group)))
+
+    def __hash__(self) -> int:
+        found: int = self.__dict__["_hash"]
+        return found
 
 
 class Dictionary:

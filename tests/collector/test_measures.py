@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from core.measures import Measure
+from storage.ledger.dictionary import Atom
 from storage.plan import SelectorMeasure
 from tests.collector.pages import DCGM, VLLM, read
 
@@ -25,7 +26,7 @@ def test_outcomes_are_told_apart_and_an_unknown_reason_is_excluded_and_said() ->
 def test_a_histogram_brings_the_bounds_of_its_page_in_rising_order() -> None:
     found = read(VLLM)
     (slot,) = (s for s in found.layout.counters if s.atoms[0].measure.name == "ttft")
-    assert slot.atoms[0] == (Measure("ttft", "engine", (), (0.1, 0.5)), LLAMA)
+    assert slot.atoms[0] == Atom(Measure("ttft", "engine", (), (0.1, 0.5)), LLAMA)
     assert found.counts()["ttft", ()] == (4, 7, 9)
 
 
