@@ -8,9 +8,11 @@ import logging
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import aiohttp
+import numpy as np
 
 from collector.counting import Outcome
 from collector.discovery import Target
@@ -22,9 +24,10 @@ from collector.synthetic import Scrape, labels_of
 from collector.target import TargetReader
 from core.clock import Clock
 from core.errors import PageRejected, ScrapeError
-from core.labels import make, with_target
+from core.labels import Labels, make, with_target
 from storage.fleet import TargetHealth
 from storage.series import SeriesWriter
+from storage.series.arrays import Refs
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,10 @@ class Tools(NamedTuple):
     """Cleared while a new plan is adopted: pages that arrive meanwhile are counted right after, under the new plan."""
 
 
+def _no_refs() -> Refs:
+    return np.zeros(0, np.uint32)
+
+
 @dataclass
 class TargetLoop:
     """Scrapes one target until it is cancelled."""
@@ -52,9 +59,8 @@ class TargetLoop:
     tls: ssl.SSLContext | bool
     attempted_through: float
     _pages: PageReader = field(default_factory=PageReader)
-    _refs: dict[Series, int] = field(default_factory=dict)
     _page_series: Sequence[Series] = field(default_factory=list)
-    _page_refs: list[int] = field(default_factory=list)
+    _page_refs: Refs = field(default_factory=_no_refs)
     _own_refs: tuple[int, ...] = ()
 
     async def run(self) -> None:
@@ -135,19 +141,19 @@ class TargetLoop:
     def _store_raw(self, reading: Reading, time: float) -> int:
         added = 0
         if reading.series is not self._page_series:
-            gone = set(self._page_series).difference(reading.series)
-            self._end([self._refs.pop(one) for one in gone], time)
-            fresh = [one for one in reading.series if one not in self._refs]
-            self._refs.update({one: self._ref(one) for one in fresh})
+            known = dict(zip(self._page_series, self._page_refs.tolist(), strict=True))
+            gone = set(known).difference(reading.series)
+            self._end([known.pop(one) for one in gone], time)
+            fresh = [one for one in reading.series if one not in known]
+            known.update({one: self._ref(one) for one in fresh})
             added = len(fresh)
             self._page_series = reading.series
-            self._page_refs = [self._refs[one] for one in reading.series]
+            self._page_refs = np.array([known[one] for one in reading.series], np.uint32)
         self.tools.series.add(_ms(time), self._page_refs, reading.values)
         return added
 
     def _ref(self, one: Series) -> int:
-        labels = with_target(one.labels, dict(self.reader.labels))
-        return self.tools.series.ref(make({**labels, "__name__": one.name}))
+        return self.tools.series.ref(stored(one.name, one.labels, self.reader.labels))
 
     def _store_own(self, scrape: Scrape, time: float) -> None:
         if not self._own_refs:
@@ -155,8 +161,8 @@ class TargetLoop:
         self.tools.series.add(_ms(time), self._own_refs, scrape.values())
 
     def _all_stale(self, time: float) -> None:
-        self._end(list(self._refs.values()), time)
-        self._refs, self._page_series, self._page_refs = {}, [], []
+        self._end(np.unique(self._page_refs).tolist(), time)
+        self._page_series, self._page_refs = [], _no_refs()
 
     def _end(self, refs: Sequence[int], time: float) -> None:
         """Series that are not there any more: marked stale, and forgotten by the writer."""
@@ -167,10 +173,24 @@ class TargetLoop:
     def left(self) -> None:
         """The target left discovery: its series end here."""
         time = self.tools.clock.now()
-        self._end([*self._refs.values(), *self._own_refs], time)
-        self._refs, self._page_series, self._page_refs, self._own_refs = {}, [], [], ()
+        self._end([*np.unique(self._page_refs).tolist(), *self._own_refs], time)
+        self._page_series, self._page_refs, self._own_refs = [], _no_refs(), ()
         self.reader.counter.left(time)
         self.health.left_at = time
+
+
+def stored(name: str, own: Labels, target: Labels) -> Labels:
+    """A series' labels as they are kept: its own, its target's (which win) and its name."""
+    named = ("__name__", name)
+    if {label for label, _ in own}.isdisjoint(label for label, _ in target):
+        return make((*own, *target, _one_name(named)))
+    return make({**with_target(own, dict(target)), "__name__": name})
+
+
+@lru_cache(1 << 16)
+def _one_name(named: tuple[str, str]) -> tuple[str, str]:
+    """Pairs are shared among series, not made for each."""
+    return named
 
 
 def _ms(time: float) -> int:

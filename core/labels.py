@@ -15,7 +15,7 @@ _MASK = 0xFFFFFFFFFFFFFFFF
 def make(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> Labels:
     """Sort and drop empty values."""
     items = pairs.items() if isinstance(pairs, Mapping) else pairs
-    return tuple(sorted((name, value) for name, value in items if value != ""))
+    return tuple(sorted(pair for pair in items if pair[1] != ""))
 
 
 def with_target(own: Labels, target: Mapping[str, str]) -> dict[str, str]:

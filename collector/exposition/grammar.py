@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from sys import intern
 from typing import NamedTuple, Protocol
@@ -25,6 +26,8 @@ _DECIMAL = re.compile(rb"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+
 _NAMED = re.compile(rb"(?i:nan|[+-]?(?:inf|infinity))")
 _ESCAPE = re.compile(r'\\([\\"n])')
 _EXCERPT = 40
+_SHARED_PAIRS = 1 << 16
+"""A fleet's pages repeat most of their labels: a pair is kept once for all of them, as long as it is among so many."""
 
 
 class Sample(NamedTuple):
@@ -168,10 +171,15 @@ def parse_series(lexis: Lexis, page: bytes, start: int) -> tuple[str, Labels]:
     return intern(braces.name), _settled(page, start, braces.pairs)
 
 
+@lru_cache(_SHARED_PAIRS)
+def _shared(name: str, value: str) -> tuple[str, str]:
+    return intern(name), intern(value)
+
+
 def _settled(page: bytes, start: int, pairs: list[tuple[str, str]]) -> Labels:
     """Labels sorted; like the server, drops every pair of a name that has an empty value anywhere."""
     absent = {name for name, value in pairs if value == ""}
-    labels = make((intern(name), intern(value)) for name, value in pairs if name not in absent)
+    labels = make(_shared(name, value) for name, value in pairs if name not in absent)
     names = {name for name, _ in labels}
     if len(names) < len(labels):
         twice = next(name for (name, _), (after, _) in pairwise(labels) if name == after)

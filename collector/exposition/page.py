@@ -81,15 +81,17 @@ class PageReader:
     def __init__(self) -> None:
         self._format: Format = _TEXT
         self._by_text: dict[bytes, Series] = {}
-        self._by_labels: dict[tuple[str, Labels], Series] = {}
+        self._by_labels: dict[tuple[str, Labels], Series] | None = None
         self._layout: list[Series] = []
         self._comments: list[bytes] = []
         self._types: Mapping[str, str] = {}
         self._last: Template | None = None
+        self._learnt = False
 
     def read(self, body: bytes, content_type: str | None) -> Reading:
         """Read an uncompressed page; raises PageRejected where Prometheus would refuse the scrape."""
         self._adopt(format_of(body, content_type))
+        self._learnt = False
         try:
             return self._finish(self._by_lines(body) or self._by_scan(body))
         finally:
@@ -128,7 +130,7 @@ class PageReader:
                     comments.append(line)
                     keys.append(NO_VALUE)
                 elif line or self._format.openmetrics:
-                    tokens.append(self._learn(line, draft))
+                    tokens.append(self._learn(line, draft, key))
                     keys.append(key)
                     plain = plain and known(key) is series[-1]
                 else:
@@ -196,34 +198,43 @@ class PageReader:
         if key not in self._by_text and line and not line.startswith(b"#"):
             draft = _Draft()
             try:
-                self._learn(line, draft)
+                self._learn(line, draft, key)
             except PageRejected:
                 return None
             if draft.stamps:
                 return None
         return self._by_text.get(key)
 
-    def _learn(self, line: bytes, draft: _Draft) -> bytes:
-        """Parse a line that the cache does not hold; returns its value as written."""
+    def _learn(self, line: bytes, draft: _Draft, key: bytes) -> bytes:
+        """Parse a line that the cache does not hold, `key` up to its last space; returns its value as written."""
         sample = self._format.sample(line, 0)
-        found = self._series_of(line, sample)
+        found = self._series_of(line, sample, key)
         # `a{x="1"}5` and a tab before the value are legal too, but only a space may be taken away.
         if line[sample.value_at - 1 : sample.value_at] == b" ":
-            self._by_text[line[: sample.value_at]] = found
+            self._by_text[key if len(key) == sample.value_at else line[: sample.value_at]] = found
         if sample.timestamp is not None:
             draft.stamps[len(draft.series)] = sample.timestamp
         draft.series.append(found)
         return sample.token
 
-    def _series_of(self, page: bytes, sample: Sample) -> Series:
-        found = self._by_text.get(sample.raw + b" ")
+    def _series_of(self, page: bytes, sample: Sample, key: bytes = b"") -> Series:
+        text = sample.raw + b" "
+        found = self._by_text.get(text)
         if found is None:
             identity = parse_series(self._format.lexis, page, sample.start)
-            found = self._by_labels.get(identity)
+            known = self._identities()
+            found = known.get(identity)
             if found is None:
-                found = self._by_labels[identity] = Series(*identity)
-            self._by_text[sample.raw + b" "] = found
+                found = known[identity] = Series(*identity)
+            self._by_text[key if key == text else text] = found  # a template holds the same key
         return found
+
+    def _identities(self) -> dict[tuple[str, Labels], Series]:
+        """Series by what they say, for those that come; a target that keeps its series needs no room for it."""
+        self._learnt = True
+        if self._by_labels is None:
+            self._by_labels = {(one.name, one.labels): one for one in (*self._by_text.values(), *self._layout)}
+        return self._by_labels
 
     def _types_of(self, comments: list[bytes]) -> Mapping[str, str]:
         if comments != self._comments:
@@ -268,9 +279,11 @@ class PageReader:
     def _bound(self) -> None:
         """Keep a target that invents series from filling memory; those of its last good page keep their identity."""
         most = _GROWTH * len(self._layout) + _ROOM
-        if len(self._by_text) > most or len(self._by_labels) > most:
+        full = max(len(self._by_text), len(self._by_labels or ())) > most
+        if full:
             self._by_text.clear()
-            self._by_labels = {(series.name, series.labels): series for series in self._layout}
+        if full or not self._learnt:
+            self._by_labels = None
 
 
 def _by_line(lines: list[bytes], keys: list[bytes], draft: _Draft) -> Template:

@@ -27,9 +27,12 @@ class OpenSegment:
 
     def undefined(self, scrapes: Sequence[Scrape]) -> Refs:
         """The references, ascending, that no block of this segment has defined."""
-        refs = np.unique(np.concatenate([scrape.refs for scrape in scrapes]))
-        known = refs[refs < len(self._defined)]
-        return refs[~np.isin(refs, known[self._defined[known]], assume_unique=True)]
+        new = np.zeros(1 + max(int(scrape.refs.max()) for scrape in scrapes), np.bool_)
+        for scrape in scrapes:
+            new[scrape.refs] = True
+        known = min(len(new), len(self._defined))
+        new[:known] &= ~self._defined[:known]
+        return np.flatnonzero(new).astype(np.uint32)
 
     def append(self, disk: Disk, data: bytes, new_refs: Refs) -> None:
         """Write one block and make it durable; on OSError the file ends where it ended before."""
