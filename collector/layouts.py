@@ -10,7 +10,8 @@ from itertools import compress, count
 from operator import is_not
 from typing import NamedTuple
 
-from collector.measures import CounterSlot, GaugeSlot, Layout, LayoutBuilder, RawSeries
+from collector.layout_build import LayoutBuilder
+from collector.measures import CounterSlot, GaugeSlot, Layout, RawSeries
 from collector.profiles.identify import recognise
 from collector.profiles.model import Profile
 

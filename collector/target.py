@@ -9,8 +9,9 @@ from typing import NamedTuple, Protocol
 
 from collector.counting import CountedPage, Outcome, SourceCounter
 from collector.increments import Page
+from collector.layout_build import LayoutBuilder
 from collector.layouts import LayoutKeeper
-from collector.measures import CounterReader, Layout, LayoutBuilder, RawSeries
+from collector.measures import CounterReader, Layout, RawSeries
 from collector.profiles.model import Profile
 from core.labels import Labels
 from core.measures import Group

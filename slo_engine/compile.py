@@ -124,7 +124,7 @@ def compile_slo(slo: Slo, layers: Mapping[str, str]) -> Formula:
 
 
 def signals_of(slo: Slo) -> set[str]:
-    """The signals without which nothing can be said of an SLO."""
+    """The signals, and the parts of signals, without which nothing can be said of an SLO."""
     indicator = slo.indicator
     metrics: list[Metric] = []
     if isinstance(indicator, EventRatio):
@@ -133,7 +133,20 @@ def signals_of(slo: Slo) -> set[str]:
         metrics = [indicator.numerator, indicator.denominator]
     elif indicator is not None:
         metrics = [indicator.metric]
-    return {signal_of(metric) for metric in metrics if isinstance(metric, SignalMetric)}
+    named = [metric for metric in metrics if isinstance(metric, SignalMetric)]
+    return {signal_of(metric) for metric in named} | {metric.signal for metric in named}
+
+
+def told_by(atoms: Iterable[Atom]) -> frozenset[str]:
+    """The signals that these atoms count, and the parts of signals that they have told apart."""
+    measures = {atom.measure for atom in atoms}
+    parts = {
+        alias
+        for alias, (signal, where) in ALIASES.items()
+        for measure in measures
+        if measure.name == signal and matches_all(parse_matchers(where), dict(measure.attrs))
+    }
+    return frozenset({measure.name for measure in measures} | parts)
 
 
 def where_of(metric: SignalMetric) -> tuple[Matcher, ...]:

@@ -22,7 +22,7 @@ from slo_engine.burn import Revision, budget_of
 from slo_engine.burn_round import BurnRound, Minute
 from slo_engine.canary.criteria import versioned_layers
 from slo_engine.canary.round import CanaryRound
-from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of, slices_name
+from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of, slices_name, told_by
 from slo_engine.conditions import State
 from slo_engine.departures import Departures
 from slo_engine.describe import describe, policy
@@ -267,8 +267,7 @@ class Engine:
         if end <= self._evaluated:
             return
         measured = zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True)
-        names = frozenset(atom.measure.name for atom in self._atoms.values())
-        minute = Minute(end, known, names, self._revisions)
+        minute = Minute(end, known, told_by(self._atoms.values()), self._revisions)
         self._quality.judge(minute, outcome)
         self._burn.judge(measured, [slo for slo in self._slos if slo.unsupported], minute, outcome)
         registered = deployments.since(self._db, end - self._settings.canary.max_duration, _DEPLOYMENTS)

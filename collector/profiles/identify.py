@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from collector.profiles.load import profiles
 from collector.profiles.model import Part, Profile
-from core.signals import ALIASES
 
 _SUFFIXES = ("_bucket", "_count", "_sum")
 
@@ -24,7 +23,7 @@ class Identity(NamedTuple):
 def recognise(names: Iterable[str]) -> tuple[Profile | None, float]:
     """The profile with the most metrics on the page; each metric with its prefix halves the doubt that is left.
 
-    Only the first of its prefixes is the engine's alone: with the others, a signal must be there too.
+    Where none of its own prefixes is there, only spellings that others may use, a signal must be there too.
     """
     present = set(names)
     best: Profile | None = None
@@ -37,7 +36,7 @@ def recognise(names: Iterable[str]) -> tuple[Profile | None, float]:
 
 
 def _speaks(profile: Profile, present: set[str]) -> bool:
-    if any(name.startswith(profile.prefixes[0]) for name in present):
+    if any(profile.is_own(name) for name in present):
         return True
     return any(chosen(profile, part, present) for parts in profile.signals.values() for part in parts)
 
@@ -73,10 +72,10 @@ def identify(names: Iterable[str], types: dict[str, str]) -> Identity:
         raw = [name for part in parts for name in (*chosen(profile, part, present), *_rest(profile, part, present))]
         if raw:
             signals[signal] = raw
-    for alias, (signal, _where) in ALIASES.items():
-        labelled = [p for p in profile.signals.get(signal, ()) if p.label]
-        if raw := [name for part in labelled for name in chosen(profile, part, present)]:
-            signals[alias] = raw
+        for part in parts:
+            for alias in part.aliases(signal):
+                signals[alias] = chosen(profile, part, present)
+    signals = {signal: raw for signal, raw in signals.items() if raw}
     mapped = {family_of(name, types) for raw in signals.values() for name in raw}
     return Identity(profile.engine, confidence, signals, [f for f in families if f not in mapped])
 

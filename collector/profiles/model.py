@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.signals import LAYERS, OUTCOMES, SIGNALS
+from core.matchers import parse_matchers
+from core.signals import ALIASES, LAYERS, OUTCOMES, SIGNALS
 
 Kind = Literal["counter", "histogram", "gauge", "share", "time"]
 
@@ -23,12 +25,18 @@ class Part(BaseModel):
     """Whole names, for metrics that do not carry the engine's prefix."""
     rest: tuple[str, ...] = ()
     """kind share: what, added to the value, makes the whole."""
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Only series whose labels have one of these values; an absent label is ""."""
     scale: float = 1.0
+    """From the page's unit to the signal's: of a histogram's bounds, of anything else's values."""
     label: str = ""
     """The label that tells the parts of a counter apart."""
     attribute: str = "reason"
     """What the ledger calls that label."""
+    status_class: bool = False
+    """The label holds HTTP codes, kept by class: 503 is 5xx."""
     good: tuple[str, ...] = ()
+    """Values of the label; one that ends in * stands for all that begin so, unless they are named themselves."""
     bad: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     reason: str = ""
@@ -46,12 +54,43 @@ class Part(BaseModel):
         """good, bad or excluded for a value of `label`; a value that the profile does not know is excluded."""
         if self.outcome:
             return self.outcome
-        return "good" if value in self.good else "bad" if value in self.bad else "excluded"
+        return self._listed(value) or self._listed(value, patterns=True) or "excluded"
+
+    def knows(self, value: str) -> bool:
+        """Whether the profile says what becomes of a value."""
+        return bool(self._listed(value) or self._listed(value, patterns=True))
+
+    def told(self, value: str) -> str:
+        """A value of `label` as the ledger keeps it."""
+        is_code = self.status_class and len(value) == len("503") and value.isdigit()
+        return f"{value[0]}xx" if is_code else value
+
+    def aliases(self, signal: str) -> set[str]:
+        """Names of parts of the signal that this part can tell."""
+        return {
+            alias
+            for alias, (of, where) in ALIASES.items()
+            if of == signal and all(m.name == self.attribute and self.knows(m.value) for m in parse_matchers(where))
+        }
+
+    def fits(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is one to read."""
+        return all(labels.get(name, "") in values for name, values in self.where.items())
+
+    def _listed(self, value: str, *, patterns: bool = False) -> str | None:
+        for outcome, entries in (("good", self.good), ("bad", self.bad), ("excluded", self.excluded)):
+            if any(_begins(value, entry) if patterns else value == entry for entry in entries):
+                return outcome
+        return None
 
     @property
     def counts_outcomes(self) -> bool:
         """Whether its events are told apart as good, bad and excluded."""
         return bool(self.outcome or self.good or self.bad)
+
+
+def _begins(value: str, entry: str) -> bool:
+    return entry.endswith("*") and value.startswith(entry[:-1])
 
 
 class Profile(BaseModel):
@@ -63,14 +102,32 @@ class Profile(BaseModel):
     layer: str
     prefixes: tuple[str, ...]
     """The first is the engine's own, the others are spellings that another program may use too."""
+    own_prefixes: tuple[str, ...] = ()
+    """More prefixes that are the engine's alone."""
     not_prefixes: tuple[str, ...] = ()
     dimensions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The page's labels that tell a dimension, best first; else the target's label of that name, else the page's."""
+    absent: tuple[str, ...] = ()
+    """Values by which the engine says that a label has none."""
+    totals: tuple[str, ...] = ()
+    """Labels by which parts stand beside their total in one family: where a total (without the label) is, it alone is
+    read, else the parts are added."""
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """As a part's, for all of them."""
     scrape: dict[str, str] = Field(default_factory=dict)
     blank_from: float = float("inf")
     signals: dict[str, tuple[Part, ...]]
     cannot: dict[str, str] = Field(default_factory=dict)
     revision: str = ""
     """Digest of the data file: counting begins anew for new series when it changes."""
+
+    def is_own(self, name: str) -> bool:
+        """Whether a raw name is of this engine and no other."""
+        return name.startswith((self.prefixes[0], *self.own_prefixes))
+
+    def fits(self, part: Part, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is one to read for a part."""
+        return part.fits(labels) and all(labels.get(name, "") in values for name, values in self.where.items())
 
     @model_validator(mode="after")
     def _known(self) -> Profile:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from collector.exposition import PageReader, Reading
-from collector.measures import Layout, LayoutBuilder
+from collector.layout_build import LayoutBuilder
+from collector.measures import Layout
 from collector.profiles import Profile
 from collector.profiles.identify import recognise
 from storage.plan import MeasurePlan, SelectorMeasure

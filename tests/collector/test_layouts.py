@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.exposition import PageReader, Series
+from collector.layout_build import LayoutBuilder
 from collector.layouts import LayoutKeeper, narrowed
-from collector.measures import LayoutBuilder
 from collector.profiles import Profile
 from collector.profiles.identify import recognise
 from core.labels import Labels

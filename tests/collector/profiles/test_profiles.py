@@ -155,4 +155,5 @@ def test_real_pages_are_identified_as_what_they_are() -> None:
             continue
         profile, _ = recognise({one.name for one in page.series})
         found = profile.engine if profile is not None else None
-        assert (path.name, found) == (path.name, engine if engine in known else None)
+        expected = "triton" if engine == "trtllm-triton" else engine  # a backend's families on Triton's own page
+        assert (path.name, found) == (path.name, expected if expected in known else None)
