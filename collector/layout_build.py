@@ -46,6 +46,19 @@ class _Page:
         return next((i for i in self.at(name) if self.series[i].labels == labels), None)
 
 
+class _Found(NamedTuple):
+    """A part of a signal and the raw name by which the page has it."""
+
+    signal: str
+    part: Part
+    name: str
+
+    @property
+    def series(self) -> str:
+        """The name of its series."""
+        return f"{self.name}_bucket" if self.part.kind == "histogram" else self.name
+
+
 class LayoutBuilder:
     """Makes layouts for one target: its profile, its labels, the fleet's dimensions and the plan of selectors."""
 
@@ -60,6 +73,7 @@ class LayoutBuilder:
         self._target = target_labels
         self._dimensions = dimensions
         self._plan = plan
+        self._alone: dict[str, str] = {}
 
     def build(self, series: Sequence[RawSeries]) -> Layout:
         """The layout of a page with exactly these series."""
@@ -96,19 +110,34 @@ class LayoutBuilder:
     def _signals(self, page: _Page, profile: Profile, slots: _Slots) -> set[Group]:
         groups: set[Group] = set()
         present = set(page.by_name)
-        for signal, parts in profile.signals.items():
-            for part in parts:
-                for name in chosen(profile, part, present):
-                    slots.signals |= {signal} | part.aliases(signal)
-                    groups |= self._part(page, profile, signal, part, name, slots)
+        found = [
+            _Found(signal, part, name)
+            for signal, parts in profile.signals.items()
+            for part in parts
+            for name in chosen(profile, part, present)
+        ]
+        self._alone = self._said_alone(page, profile, found)
+        for one in found:
+            slots.signals |= {one.signal} | one.part.aliases(one.signal)
+            groups |= self._part(page, profile, one, slots)
         return {group for group in groups if not any(set(group) < set(other) for other in groups)} or {
             self.fallback_group()
         }
 
-    def _part(self, page: _Page, profile: Profile, signal: str, part: Part, name: str, slots: _Slots) -> set[Group]:
+    def _said_alone(self, page: _Page, profile: Profile, found: Sequence[_Found]) -> dict[str, str]:
+        """Dimensions of which the engine has one value, as its page tells: it is that of series that tell none."""
+        values: dict[str, set[str]] = {}
+        for one in found:
+            for index in _read(page, profile, one.part, one.series):
+                for dim, value in self._group(page, profile, index):
+                    values.setdefault(dim, set()).add(value)
+        return {dim: next(iter(own)) for dim, own in values.items() if dim in profile.one_a_page and len(own) == 1}
+
+    def _part(self, page: _Page, profile: Profile, found: _Found, slots: _Slots) -> set[Group]:
+        signal, part, name = found
         groups: set[Group] = set()
         if part.kind == "histogram":
-            for histogram in _histograms(page, name, among=_read(page, profile, part, f"{name}_bucket")):
+            for histogram in _histograms(page, name, among=_read(page, profile, part, found.series)):
                 group = self._group(page, profile, histogram.indices[0])
                 measure = Measure(signal, profile.layer, (), _scaled(histogram.bounds, part.scale))
                 slots.count(page, histogram.key, histogram.indices, 1.0, Atom(measure, group), histogram.created)
@@ -144,7 +173,7 @@ class LayoutBuilder:
                 dim,
                 next(
                     (own[n] for n in profile.dimensions.get(dim, ()) if own.get(n) and own[n] not in profile.absent),
-                    self._target.get(dim, own.get(dim, "")),
+                    self._target.get(dim, own.get(dim, self._alone.get(dim, ""))),
                 ),
             )
             for dim in self._dimensions

@@ -134,7 +134,14 @@ def signals_of(slo: Slo) -> set[str]:
     elif indicator is not None:
         metrics = [indicator.metric]
     named = [metric for metric in metrics if isinstance(metric, SignalMetric)]
-    return {signal_of(metric) for metric in named} | {metric.signal for metric in named}
+    return {signal_of(metric) for metric in named} | {part for metric in named for part in _parts_of(metric)}
+
+
+def _parts_of(metric: SignalMetric) -> Iterable[str]:
+    """The named parts of a signal that a metric is narrowed to."""
+    for alias, (signal, where) in ALIASES.items():
+        if signal == signal_of(metric) and all(matcher in where_of(metric) for matcher in parse_matchers(where)):
+            yield alias
 
 
 def told_by(atoms: Iterable[Atom]) -> frozenset[str]:

@@ -107,6 +107,8 @@ class Profile(BaseModel):
     not_prefixes: tuple[str, ...] = ()
     dimensions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The page's labels that tell a dimension, best first; else the target's label of that name, else the page's."""
+    one_a_page: tuple[str, ...] = ()
+    """Dimensions of which a process has one value: series that do not tell it share what the others tell."""
     absent: tuple[str, ...] = ()
     """Values by which the engine says that a label has none."""
     totals: tuple[str, ...] = ()
