@@ -126,6 +126,7 @@ class LayoutBuilder:
 
     def _said_alone(self, page: _Page, profile: Profile, found: Sequence[_Found]) -> dict[str, str]:
         """Dimensions of which the engine has one value, as its page tells: it is that of series that tell none."""
+        self._alone = {}  # what they tell themselves, not what a page before made of it
         values: dict[str, set[str]] = {}
         for one in found:
             for index in _read(page, profile, one.part, one.series):

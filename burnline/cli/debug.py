@@ -77,12 +77,20 @@ def list_engines(json: JsonOption = False) -> None:
     if json:
         print_json(
             [
-                {"engine": p.engine, "layer": p.layer, "signals": sorted(p.signals), "cannot": p.cannot}
+                {
+                    "engine": p.engine,
+                    "layer": p.layer,
+                    "scrape": p.scrape,
+                    "dimensions": p.dimensions,
+                    "signals": sorted(p.signals),
+                    "cannot": p.cannot,
+                }
                 for p in profiles()
             ]
         )
         return
     for profile in profiles():
-        typer.echo(f"{profile.engine} ({profile.layer}): {', '.join(sorted(profile.signals))}")
+        page = profile.scrape.get("path", "/metrics")
+        typer.echo(f"{profile.engine} ({profile.layer}, {page}): {', '.join(sorted(profile.signals))}")
         for signal, reason in profile.cannot.items():
             typer.echo(f"  cannot tell {signal}: {reason}")

@@ -312,3 +312,12 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_engines_list_says_what_each_tells_and_where_to_scrape_it(tmp_path: Path) -> None:
+    found = {one["engine"]: one for one in json.loads(run(tmp_path, "engines", "list", "--json").out)}
+    assert found.keys() >= {"dcgm", "epp", "litellm", "sglang", "tgi", "triton", "vllm"}
+    assert found["litellm"]["scrape"] == {"path": "/metrics/"}
+    assert found["litellm"]["dimensions"]["tenant"][0] == "team_alias"
+    assert "averages only" in found["triton"]["cannot"]["e2e"]
+    assert "litellm (gateway, /metrics/): cost" in run(tmp_path, "engines", "list").out
