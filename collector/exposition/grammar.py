@@ -21,6 +21,9 @@ from core.labels import Labels, make
 METRIC_NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+"
 LABEL_NAME = rb"[a-zA-Z_][a-zA-Z0-9_]*+"
 
+_PAIR = LABEL_NAME + rb'="[^"\\\n]*+"'
+_PLAIN = re.compile(rb"(%b)(?:\{((?:%b,)*+%b)\})?+" % (METRIC_NAME, _PAIR, _PAIR))
+_PLAIN_PAIR = re.compile(r'([^=,]++)="([^"]*+)"')
 _DECIMAL = re.compile(rb"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+")
 # Go's ParseFloat knows no signed NaN: a page with the `-nan` of C's printf is refused by Prometheus, and here.
 _NAMED = re.compile(rb"(?i:nan|[+-]?(?:inf|infinity))")
@@ -55,8 +58,11 @@ class Format(Protocol):
     openmetrics: bool
     lexis: Lexis
 
-    def lines(self, body: bytes) -> list[bytes] | None:
-        """The lines to read one by one, or None where only a scan can tell what the page means."""
+    def is_lined(self, body: bytes) -> bool:
+        """Whether its lines tell what a page means, or only a scan can."""
+
+    def lines(self, body: bytes) -> list[bytes]:
+        """The lines to read one by one."""
 
     def sample(self, page: bytes, start: int) -> Sample:
         """The sample line that begins at `start`."""
@@ -169,6 +175,19 @@ def parse_series(lexis: Lexis, page: bytes, start: int) -> tuple[str, Labels]:
     if braces.name is None:
         raise refusal(page, start, "no metric name before or inside the braces")
     return intern(braces.name), _settled(page, start, braces.pairs)
+
+
+def parse_plain(line: bytes, end: int) -> tuple[str, Labels] | None:
+    """As `parse_series` for what stands before `end`, where it is written without escapes and white space, as nearly
+    all series are; None otherwise."""
+    found = _PLAIN.fullmatch(line, 0, end)
+    if found is None:
+        return None
+    try:
+        inside = found[2].decode() if found[2] else ""
+    except UnicodeDecodeError:
+        return None
+    return intern(found[1].decode()), _settled(line, 0, _PLAIN_PAIR.findall(inside))
 
 
 @lru_cache(_SHARED_PAIRS)

@@ -45,10 +45,12 @@ class OpenMetricsFormat:
     openmetrics = True
     lexis = Lexis.build(b"", _VALUE, _NAME, commas_needed=True)
 
-    def lines(self, body: bytes) -> list[bytes] | None:
-        """The lines before `# EOF`; None for a page that does not end so."""
-        if not ends_in_eof(body):
-            return None
+    def is_lined(self, body: bytes) -> bool:
+        """Whether lines tell what the page means: not where it does not end with `# EOF`."""
+        return ends_in_eof(body)
+
+    def lines(self, body: bytes) -> list[bytes]:
+        """The lines before `# EOF`."""
         lines = body.removesuffix(b"\n").split(b"\n")
         lines.pop()
         return lines

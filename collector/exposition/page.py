@@ -9,24 +9,28 @@ the grammar, which decides alone what is refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import compress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from collector.exposition.grammar import Format, Sample, is_named_number, parse_series
+import numpy as np
+
+from collector.exposition.grammar import Format, Sample, is_named_number, number, parse_plain, parse_series
+from collector.exposition.lines import Lines
 from collector.exposition.openmetrics import OpenMetricsFormat, ends_in_eof
 from collector.exposition.series import Series
-from collector.exposition.template import NO_VALUE, Aligned, Run, Template, align
+from collector.exposition.template import Laid, Template, lay
 from collector.exposition.text import TextFormat
 from core.errors import PageRejected
 from core.labels import Labels
+from storage.series.arrays import Floats, Ints
 
 _TEXT = TextFormat()
 _OPENMETRICS = OpenMetricsFormat()
 
 # What float() and Go's ParseFloat read alike, but for signed NaN and overflow; a token with another byte is scanned.
 _AGREED = b"0123456789.+-eEinfatyINFATY"
+_NO_VALUE = -1
 
 # Prometheus's bound of its own scrape cache: twice the last page, and room for a target that has just begun.
 _GROWTH, _ROOM = 2, 1000
@@ -35,32 +39,49 @@ _GROWTH, _ROOM = 2, 1000
 class Reading(NamedTuple):
     """One page.
 
-    `series` and `values` run in page order; where the series are those of the page before, `series` is the same list,
-    so treat it as read-only. `timestamps` are in ms, and None when no sample has one. `types` gives family -> counter,
-    gauge, histogram, summary, unknown, or on OpenMetrics also gaugehistogram, info, stateset. `duplicates` counts
-    samples dropped because the same series and timestamp came before on the page.
+    `series` and `numbers` run in page order; where the series are those of the page before, `series` is the same list,
+    so treat both as read-only. `timestamps` are in ms, and None when no sample has one. `types` gives family ->
+    counter, gauge, histogram, summary, unknown, or on OpenMetrics also gaugehistogram, info, stateset. `duplicates`
+    counts samples dropped because the same series and timestamp came before on the page.
     """
 
     series: list[Series]
-    values: list[float]
+    numbers: Floats
     timestamps: list[int | None] | None
     types: Mapping[str, str]
     duplicates: int
     openmetrics: bool
+
+    @property
+    def values(self) -> list[float]:
+        """The numbers as a list."""
+        found: list[float] = self.numbers.tolist()
+        return found
 
 
 @dataclass
 class _Draft:
     """What has been read of a page so far; `stamps` maps the place of a sample to its timestamp.
 
-    `template`: the page for the next one to be laid beside, where all of its lines are of the plain kind.
+    `template`: the page for the next one to be laid beside, where all of its lines are of the plain kind; `unique`: no
+    series can stand on it twice.
     """
 
     series: list[Series] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
+    values: Sequence[float] | Floats = ()
     stamps: dict[int, int] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     template: Template | None = None
+    unique: bool = False
+
+
+class _Came(NamedTuple):
+    """A sample on a line that the page before lacks; `cut`: the length of what stands before its value."""
+
+    cut: int
+    value: float
+    series: Series
+    new: bool
 
 
 def format_of(body: bytes, content_type: str | None) -> Format:
@@ -80,7 +101,7 @@ class PageReader:
 
     def __init__(self) -> None:
         self._format: Format = _TEXT
-        self._by_text: dict[bytes, Series] = {}
+        self._by_text: dict[bytes, Series] | None = None
         self._by_labels: dict[tuple[str, Labels], Series] | None = None
         self._layout: list[Series] = []
         self._comments: list[bytes] = []
@@ -101,22 +122,22 @@ class PageReader:
         """Forget what the other format's lines meant."""
         if page_format is not self._format:
             self._format = page_format
-            self._by_text.clear()
+            self._by_text = None
             self._comments, self._types = [], {}
             self._last = None
 
     def _by_lines(self, body: bytes) -> _Draft | None:
         """Read line by line; None where that does not explain the page."""
-        lines = self._format.lines(body)
-        if lines is None:
+        if not self._format.is_lined(body):
             return None
-        return self._by_template(lines) or self._by_series(lines)
+        return self._by_template(body) or self._by_series(body)
 
-    def _by_series(self, lines: list[bytes]) -> _Draft | None:
+    def _by_series(self, body: bytes) -> _Draft | None:
         """Look every line's series up."""
         draft, tokens, comments, plain = _Draft(), [], [], True
-        keys: list[bytes] = []
-        series, known = draft.series, self._by_text.get
+        cuts: list[int] = []
+        series, known = draft.series, self._texts().get
+        lines = self._format.lines(body)
         try:
             for line in lines:
                 cut = line.rfind(b" ") + 1
@@ -125,115 +146,100 @@ class PageReader:
                 if found is not None:
                     series.append(found)
                     tokens.append(line[cut:])
-                    keys.append(key)
+                    cuts.append(cut)
                 elif line.startswith(b"#"):
                     comments.append(line)
-                    keys.append(NO_VALUE)
+                    cuts.append(_NO_VALUE)
                 elif line or self._format.openmetrics:
                     tokens.append(self._learn(line, draft, key))
-                    keys.append(key)
+                    cuts.append(cut)
                     plain = plain and known(key) is series[-1]
                 else:
-                    keys.append(NO_VALUE)
+                    cuts.append(_NO_VALUE)
             draft.types = self._types_of(comments)
         except PageRejected:
             return None
         values = _numbers(tokens)
         if values is None:
             return None
-        draft.values = values
+        draft.values = np.array(values, np.float64)
         if plain and not draft.stamps:
-            draft.template = _by_line(lines, keys, draft)
+            draft.template = _template(body, cuts, draft)
         return draft
 
-    def _by_template(self, lines: list[bytes]) -> _Draft | None:
+    def _by_template(self, body: bytes) -> _Draft | None:
         """Take over what the page before says too; None where comments or too much else differ."""
         last = self._last
-        aligned = align(lines, last) if last else None
-        if last is None or aligned is None:
+        laid = lay(body, last) if last and last.series else None
+        if last is None or laid is None:
             return None
-        page = self._patched(lines, last, aligned)
-        numbers = _numbers(aligned.tokens)
-        if page is None or numbers is None:
+        numbers = _numbers(_tokens(laid, last))
+        if numbers is None:
             return None
-        for line, number in zip(aligned.changed, numbers, strict=True):
-            page.values[line] = number
-        series = self._layout
-        if page.series is not last.series:
-            series = [one for one in page.series if one is not None]
-        return _Draft(series, list(compress(page.values, page.series)), {}, page.types, page)
+        came = laid.came()
+        if not came and len(laid.old) == len(last.lines):
+            page: Template | None = replace(last, lines=laid.lines, values=last.values.copy())
+            unique = True
+        else:
+            fresh = [self._came(laid.lines.text(line)) for line in came]
+            page = _patched(laid, last, came, [one for one in fresh if one is not None])
+            unique = all(one is not None and one.new for one in fresh)
+        if page is None:
+            return None
+        page.values[page.ranks[laid.changed]] = numbers
+        return _Draft(page.series, page.values, {}, page.types, page, unique)
 
-    def _patched(self, lines: list[bytes], last: Template, aligned: Aligned) -> Template | None:
-        """The template with the samples that came, without those that went; None where another line came or went."""
-        if _is_whole(aligned.runs, len(lines), len(last.lines)):
-            return last._replace(lines=lines, values=last.values.copy())
-        page = Template(lines, [], [], [], last.types)
-        at = before = 0
-        for run in (*aligned.runs, Run(len(lines), len(last.lines), 0)):
-            if not all(last.series[before : run.old]):
-                return None
-            for line in lines[at : run.new]:
-                if not self._add(page, line):
-                    return None
-            at, before = run.new + run.length, run.old + run.length
-            page.keys.extend(last.keys[run.old : before])
-            page.series.extend(last.series[run.old : before])
-            page.values.extend(last.values[run.old : before])
-        return page
-
-    def _add(self, page: Template, line: bytes) -> bool:
-        """Take in a sample that came; False for what a line cannot tell alone."""
+    def _came(self, line: bytes) -> _Came | None:
+        """The sample on a plain line; None for one that is written otherwise."""
         cut = line.rfind(b" ") + 1
-        key = line[:cut]
-        found, numbers = self._known(line, key), _numbers([line[cut:]])
-        if found is None or not numbers:
-            return False
-        page.keys.append(key)
-        page.series.append(found)
-        page.values.append(numbers[0])
-        return True
+        value = number(line[cut:])
+        try:
+            identity = parse_plain(line, cut - 1)
+        except PageRejected:
+            return None
+        if identity is None or value is None:
+            return None
+        known = self._identities().get(identity)
+        return _Came(cut, value, known or self._series_of(identity), new=known is None)
 
-    def _known(self, line: bytes, key: bytes) -> Series | None:
-        """A plain line's series, learnt if need be; None for what a line cannot tell alone."""
-        if key not in self._by_text and line and not line.startswith(b"#"):
-            draft = _Draft()
-            try:
-                self._learn(line, draft, key)
-            except PageRejected:
-                return None
-            if draft.stamps:
-                return None
-        return self._by_text.get(key)
+    def _texts(self) -> dict[bytes, Series]:
+        """Series by what stands before their values: not kept while the page before tells it."""
+        if self._by_text is None:
+            self._by_text = _texts_of(self._last) if self._last else {}
+        return self._by_text
 
     def _learn(self, line: bytes, draft: _Draft, key: bytes) -> bytes:
         """Parse a line that the cache does not hold, `key` up to its last space; returns its value as written."""
         sample = self._format.sample(line, 0)
-        found = self._series_of(line, sample, key)
+        found = self._series_at(line, sample)
         # `a{x="1"}5` and a tab before the value are legal too, but only a space may be taken away.
         if line[sample.value_at - 1 : sample.value_at] == b" ":
-            self._by_text[key if len(key) == sample.value_at else line[: sample.value_at]] = found
+            self._texts()[key if len(key) == sample.value_at else line[: sample.value_at]] = found
         if sample.timestamp is not None:
             draft.stamps[len(draft.series)] = sample.timestamp
         draft.series.append(found)
         return sample.token
 
-    def _series_of(self, page: bytes, sample: Sample, key: bytes = b"") -> Series:
-        text = sample.raw + b" "
-        found = self._by_text.get(text)
+    def _series_at(self, page: bytes, sample: Sample) -> Series:
+        texts, text = self._texts(), sample.raw + b" "
+        found = texts.get(text)
         if found is None:
-            identity = parse_series(self._format.lexis, page, sample.start)
-            known = self._identities()
-            found = known.get(identity)
-            if found is None:
-                found = known[identity] = Series(*identity)
-            self._by_text[key if key == text else text] = found  # a template holds the same key
+            found = texts[text] = self._series_of(parse_series(self._format.lexis, page, sample.start))
+        return found
+
+    def _series_of(self, identity: tuple[str, Labels]) -> Series:
+        known = self._identities()
+        found = known.get(identity)
+        if found is None:
+            found = known[identity] = Series(*identity)
         return found
 
     def _identities(self) -> dict[tuple[str, Labels], Series]:
         """Series by what they say, for those that come; a target that keeps its series needs no room for it."""
         self._learnt = True
         if self._by_labels is None:
-            self._by_labels = {(one.name, one.labels): one for one in (*self._by_text.values(), *self._layout)}
+            known = (*(self._by_text or {}).values(), *self._layout)
+            self._by_labels = {(one.name, one.labels): one for one in known}
         return self._by_labels
 
     def _types_of(self, comments: list[bytes]) -> Mapping[str, str]:
@@ -245,62 +251,110 @@ class PageReader:
 
     def _by_scan(self, body: bytes) -> _Draft:
         """Read with the grammar from the first byte to the last."""
-        draft = _Draft()
+        draft, values = _Draft(), []
         types = {}
         for entry in self._format.scan(body):
             if isinstance(entry, Sample):
                 if entry.timestamp is not None:
                     draft.stamps[len(draft.series)] = entry.timestamp
-                draft.series.append(self._series_of(body, entry))
-                draft.values.append(entry.value)
+                draft.series.append(self._series_at(body, entry))
+                values.append(entry.value)
             else:
                 types[entry.family] = entry.type
-        draft.types = types
+        draft.types, draft.values = types, np.array(values, np.float64)
         return draft
 
     def _finish(self, draft: _Draft) -> Reading:
-        series, values, dropped = draft.series, draft.values, 0
+        series, values, dropped = draft.series, np.asarray(draft.values), 0
         stamps = [draft.stamps.get(place) for place in range(len(series))] if draft.stamps else None
         # The layout holds each series once, so a page that equals it needs no second look.
-        if stamps is not None or (series is not self._layout and series != self._layout):
+        if stamps is not None or not (draft.unique or series == self._layout):
             kept = _first_places(series, stamps)
             dropped = len(series) - len(kept)
             if dropped:
-                series, values = [series[place] for place in kept], [values[place] for place in kept]
+                series, values = [series[place] for place in kept], values[np.array(kept)]
                 stamps = stamps and [stamps[place] for place in kept]
         layout = series if stamps is None else list(dict.fromkeys(series))
-        if layout is not self._layout and layout != self._layout:
+        if draft.unique or layout != self._layout:
             self._layout = layout
-        self._last = None if dropped else draft.template
+        self._remember(None if dropped else draft.template)
         return Reading(
             self._layout if stamps is None else series, values, stamps, draft.types, dropped, self._format.openmetrics
         )
 
+    def _remember(self, template: Template | None) -> None:
+        """What the next page is laid beside; it tells the texts before its values, so they are not kept twice."""
+        self._last = template
+        if template is not None:
+            template.series, self._by_text = self._layout, None
+
     def _bound(self) -> None:
         """Keep a target that invents series from filling memory; those of its last good page keep their identity."""
         most = _GROWTH * len(self._layout) + _ROOM
-        full = max(len(self._by_text), len(self._by_labels or ())) > most
+        full = max(len(self._by_text or ()), len(self._by_labels or ())) > most
         if full:
-            self._by_text.clear()
+            self._by_text = None
         if full or not self._learnt:
             self._by_labels = None
 
 
-def _by_line(lines: list[bytes], keys: list[bytes], draft: _Draft) -> Template:
-    """A page's samples at the places of their lines."""
-    series, values = iter(draft.series), iter(draft.values)
-    return Template(
-        lines,
-        keys,
-        [None if key is NO_VALUE else next(series) for key in keys],
-        [0.0 if key is NO_VALUE else next(values) for key in keys],
-        draft.types,
-    )
+def _template(body: bytes, cuts: list[int], draft: _Draft) -> Template | None:
+    """A page's samples at the places of their lines; `cuts` as for Template, for the lines that were read."""
+    lines = Lines.of(body)
+    read = np.array(cuts[: len(lines)], np.int64)
+    whole = lines.ends - lines.starts  # of lines that were not read too, such as `# EOF`
+    whole[: len(read)] = np.where(read == _NO_VALUE, whole[: len(read)], read)
+    ranks = np.full(len(lines), -1, np.int64)
+    places = np.flatnonzero(read != _NO_VALUE)
+    ranks[places] = np.arange(len(places))
+    return Template(lines, whole, ranks, places, draft.series, np.asarray(draft.values), draft.types)
 
 
-def _is_whole(runs: Sequence[Run], new: int, old: int) -> bool:
-    """Whether no line came, went or moved."""
-    return new == old == sum(run.length for run in runs)
+def _texts_of(page: Template) -> dict[bytes, Series]:
+    begins = page.lines.starts[page.places]
+    ends = begins + page.cuts[page.places]
+    body = page.lines.body
+    return {body[begin:end]: one for begin, end, one in zip(begins.tolist(), ends.tolist(), page.series, strict=True)}
+
+
+def _tokens(laid: Laid, last: Template) -> list[bytes]:
+    """The values that changed, as written."""
+    begins = laid.lines.starts[laid.changed] + last.cuts[laid.old[laid.changed]]
+    ends = laid.lines.ends[laid.changed]
+    body = laid.lines.body
+    return [body[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+
+
+def _patched(laid: Laid, last: Template, came: list[int], fresh: list[_Came]) -> Template | None:
+    """The template with the samples that came, without those that went; None where one of them could not be read."""
+    if len(came) != len(fresh):
+        return None
+    cuts = last.cuts[laid.old]
+    cuts[came] = [one.cut for one in fresh]
+    sample = last.ranks[laid.old] >= 0
+    sample[came] = True
+    places = np.flatnonzero(sample)
+    ranks = np.full(len(laid.old), -1, np.int64)
+    ranks[places] = np.arange(len(places))
+    before = np.where(laid.old[places] >= 0, last.ranks[laid.old[places]], -1)
+    values = last.values[before]
+    values[ranks[came]] = [one.value for one in fresh]
+    series = _spliced(last.series, before, iter(fresh))
+    return Template(laid.lines, cuts, ranks, places, series, values, last.types)
+
+
+def _spliced(old: list[Series], before: Ints, fresh: Iterator[_Came]) -> list[Series]:
+    """The series of a page: stretches of the page before, and between them what came."""
+    series: list[Series] = []
+    new = before < 0
+    firsts = np.append(0, np.flatnonzero((np.diff(before) != 1) | new[1:] | new[:-1]) + 1)[: len(before)]
+    lasts = np.append(firsts[1:] - 1, len(before) - 1)[: len(firsts)]
+    for first, end in zip(before[firsts].tolist(), (before[lasts] + 1).tolist(), strict=True):
+        if first < 0:
+            series.append(next(fresh).series)
+        else:
+            series.extend(old[first:end])
+    return series
 
 
 def _numbers(tokens: list[bytes]) -> list[float] | None:

@@ -1,101 +1,144 @@
 """A page as the template of the next one: what is the same is taken over, what differs is found without reading labels.
 
-Most lines of a page are those of the page before to the byte; of most others only the value has changed. Lines that
-came, went or moved break the comparison, which goes on a few lines further on.
+Most lines of a page are those of the page before to the byte; of most others only the value has changed. Both pages are
+compared as bytes, stretch by stretch, and the differences are added up for each line's text before its value, which
+must have none, and for its value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import compress
-from operator import ne
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from collector.exposition.alignment import align
+from collector.exposition.lines import Lines
 from collector.exposition.series import Series
+from storage.series.arrays import Bools, Bytes, Floats, Ints
 
-NO_VALUE = b"\n"
-"""No line begins with it."""
-_CHUNK = 512
-_REACH = 64
-"""Lines that may have come or gone in one place."""
-_LINES_A_BREAK = 16
-"""A page with more breaks than one in so many lines is another page: it is read anew."""
+_LINES_A_RUN = 4
+"""A page with more stretches than one in so many lines has moved as a whole (a process that began anew): it is read
+anew, for comparing short stretches costs more."""
+_LINES_A_CHANGE = 32
+"""Where more lines than one in so many are others in their place, lines have moved."""
 
 
-class Template(NamedTuple):
-    """The page before, line by line.
+@dataclass
+class Template:
+    """The page before. `cuts`: how long each line's text before the value is, all of a line without one; `ranks`: which
+    sample each line is, -1 for none; `places`: the line of each sample."""
 
-    `keys` has what stands before the value, the space included; NO_VALUE: the line has none. All else of the lines'
-    lists means nothing there.
-    """
-
-    lines: list[bytes]
-    keys: list[bytes]
-    series: list[Series | None]
-    values: list[float]
+    lines: Lines
+    cuts: Ints
+    ranks: Ints
+    places: Ints
+    series: list[Series]
+    values: Floats
     types: Mapping[str, str]
 
 
-class Run(NamedTuple):
-    """`length` lines from `new` on this page and from `old` on the template that differ in values at most."""
+class Laid(NamedTuple):
+    """A page beside its template: the template's line for each line of the page (-1: it came), and the lines that are
+    known and have another value."""
 
-    new: int
-    old: int
-    length: int
+    lines: Lines
+    old: Ints
+    changed: Ints
 
-
-class Aligned(NamedTuple):
-    """Runs in the order of both pages; lines of this page with another value, and those values as written."""
-
-    runs: list[Run]
-    changed: list[int]
-    tokens: list[bytes]
+    def came(self) -> list[int]:
+        """The lines that the template lacks."""
+        found: list[int] = np.flatnonzero(self.old < 0).tolist()
+        return found
 
 
-def align(lines: list[bytes], template: Template) -> Aligned | None:
-    """Lay a page's lines beside the template's; None where they have too little in common."""
-    found = Aligned([], [], [])
-    breaks = len(lines) // _LINES_A_BREAK + 1
-    i = j = 0
-    while i < len(lines) or j < len(template.lines):
-        if length := _run(lines, i, template, j, found):
-            found.runs.append(Run(i, j, length))
-            i, j = i + length, j + length
-            continue
-        step = _resume(lines, i, template, j) if breaks else None
-        if step is None:
-            return None
-        breaks -= 1
-        i, j = i + step[0], j + step[1]
-    return found
+class _Compared(NamedTuple):
+    """Of pairs of lines: which are not one line, and which are one with another value."""
+
+    unlike: Bools
+    changed: Bools
 
 
-def _run(lines: list[bytes], i: int, template: Template, j: int, found: Aligned) -> int:
-    """How many lines from here on are alike, at most a chunk of them."""
-    ours, theirs = lines[i : i + _CHUNK], template.lines[j : j + _CHUNK]
-    length = min(len(ours), len(theirs))
-    places = list(compress(range(length), map(ne, ours, theirs)))
-    changed, keys = [ours[place] for place in places], [template.keys[j + place] for place in places]
-    fits = list(map(bytes.startswith, changed, keys))
-    if not all(fits):
-        other = fits.index(False)
-        length = places[other]
-        places, changed = places[:other], changed[:other]
-    found.changed.extend([i + place for place in places])
-    found.tokens.extend(map(bytes.removeprefix, changed, keys))
-    return length
+def lay(body: bytes, template: Template) -> Laid | None:
+    """Lay a page beside the template; None where they have too little in common, or a line without a value came or
+    went."""
+    lines = Lines.of(body)
+    found = _in_place(lines, template) or _aligned(lines, template)
+    return found if found is not None and _keeps_comments(found, template) else None
 
 
-def _resume(lines: list[bytes], i: int, template: Template, j: int) -> tuple[int, int] | None:
-    """How many lines to pass over on either page until they are alike again."""
-    for far in range(1, _REACH + 1):
-        for ahead, behind in ((far, 0), (0, far), (far, far)):
-            if _alike(lines, i + ahead, template, j + behind):
-                return ahead, behind
-    return None
+def _in_place(lines: Lines, template: Template) -> Laid | None:
+    """Every line against the one in its place; None where too many are others."""
+    if len(lines) != len(template.lines):
+        return None
+    found = _compare(lines.starts, lines, template)
+    if found is None:
+        return None
+    many = int(np.count_nonzero(found.unlike))
+    if many > len(lines) // _LINES_A_CHANGE + 1:
+        return None
+    every = np.arange(len(lines))
+    if many:
+        every[found.unlike] = -1
+    return Laid(lines, every, np.flatnonzero(found.changed))
 
 
-def _alike(lines: list[bytes], i: int, template: Template, j: int) -> bool:
-    if i >= len(lines) or j >= len(template.lines):
-        return i == len(lines) and j == len(template.lines)
-    return lines[i] == template.lines[j] or lines[i].startswith(template.keys[j])
+def _aligned(lines: Lines, template: Template) -> Laid | None:
+    """Every line against the one with the same signature; None where too few are found."""
+    old = align(lines.signatures(lines.cuts()), template.lines.signatures(template.cuts))
+    new = np.flatnonzero(old >= 0) if old is not None else ()
+    if old is None or not len(new):
+        return None
+    found = _compare(lines.starts[new], lines, template, old[new])
+    if found is None:
+        return None
+    old[new[found.unlike]] = -1
+    return Laid(lines, old, new[found.changed])
+
+
+def _compare(starts: Ints, lines: Lines, template: Template, old: Ints | None = None) -> _Compared | None:
+    """Compare the lines that begin at `starts` with the template's `old` ones (None: all), in the order of both pages;
+    None for too many stretches."""
+    before, cuts, ranks = template.lines, template.cuts, template.ranks
+    begins, ends = before.starts, before.ends
+    apart: Bools | bool = False
+    if old is not None:
+        begins, ends, cuts, ranks = begins[old], ends[old], cuts[old], ranks[old]
+        apart = old[1:] - old[:-1] != 1
+    moved = starts - begins
+    stretches = np.flatnonzero((moved[1:] != moved[:-1]) | apart)
+    if len(stretches) > len(starts) // _LINES_A_RUN + 1:
+        return None
+    differs = np.zeros(len(before.data), np.bool_)
+    firsts, lasts = np.append(0, stretches + 1), np.append(stretches, len(starts) - 1)
+    _mark(differs, lines.data, before.data, begins[firsts], ends[lasts] + 1, moved[firsts])
+    bounds = np.empty(2 * len(starts), np.int64)
+    bounds[0::2] = begins
+    np.add(begins, cuts, out=bounds[1::2])
+    parts = np.bitwise_or.reduceat(differs.view(np.uint8), bounds).view(np.bool_)
+    changed = parts[1::2]
+    unlike = parts[0::2] | (changed & (ranks < 0))
+    return _Compared(unlike, changed & ~unlike)
+
+
+def _mark(differs: Bools, ours: Bytes, theirs: Bytes, begins: Ints, ends: Ints, moved: Ints) -> None:
+    """Mark which bytes of the old page are others on the new one, by stretches that moved by as many bytes."""
+    for begin, end, by in zip(begins.tolist(), ends.tolist(), moved.tolist(), strict=True):
+        here = ours[begin + by : end + by]
+        both = begin + len(here)  # before the end, where the last line is shorter now
+        np.not_equal(theirs[begin:both], here, out=differs[begin:both])
+        differs[both:end] = True
+
+
+def _keeps_comments(laid: Laid, template: Template) -> bool:
+    """Whether every line without a value is still there, and none came."""
+    known = laid.old >= 0
+    if len(laid.old) == len(template.lines) and known.all():
+        return True
+    kept = laid.old[known]
+    gone = np.ones(len(template.lines), np.bool_)
+    gone[kept] = False
+    starts = laid.lines.starts[~known]
+    plain = (laid.lines.data[starts] != ord("#")) & (laid.lines.data[starts] != ord("\n"))
+    return bool((template.ranks[gone] >= 0).all() and plain.all())

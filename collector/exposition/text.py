@@ -42,9 +42,13 @@ class TextFormat:
     openmetrics = False
     lexis = Lexis.build(_SPACE, _VALUE, _NAME, commas_needed=False)
 
-    def lines(self, body: bytes) -> list[bytes] | None:
-        """All lines; None for a page with a NUL, which may end it early."""
-        return None if b"\0" in body else body.split(b"\n")
+    def is_lined(self, body: bytes) -> bool:
+        """Whether lines tell what the page means: not with a NUL, which may end it early."""
+        return b"\0" not in body
+
+    def lines(self, body: bytes) -> list[bytes]:
+        """All lines."""
+        return body.split(b"\n")
 
     def sample(self, page: bytes, start: int) -> Sample:
         """The sample line that begins at `start`."""

@@ -92,7 +92,7 @@ class _Forgetful(PageReader):
 
     def read(self, body: bytes, content_type: str | None) -> Reading:
         reading = super().read(body, content_type)
-        return reading._replace(series=reading.series[:-1], values=reading.values[:-1])
+        return reading._replace(series=reading.series[:-1], numbers=reading.numbers[:-1])
 
 
 def _nothing_is_reported(benchmark: _Benchmark, capsys: pytest.CaptureFixture[str], why: str) -> None:

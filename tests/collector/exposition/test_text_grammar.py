@@ -249,7 +249,9 @@ def test_a_nul_inside_a_comment_does_not_end_the_page() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"\n \n\t"])
 def test_an_empty_page_has_no_series(body: bytes) -> None:
-    assert read(body) == Reading([], [], None, {}, 0, False)
+    reading = read(body)
+    assert (reading.series, reading.values, reading.timestamps) == ([], [], None)
+    assert (reading.types, reading.duplicates, reading.openmetrics) == ({}, 0, False)
 
 
 def test_an_empty_value_anywhere_removes_the_label() -> None:
