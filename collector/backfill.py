@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from collector.counting import SourceCounter
 from collector.increments import Last
 from collector.target import Counting, TargetReader
@@ -18,6 +20,7 @@ from storage.database import Database
 from storage.ledger import rows
 from storage.plan import MeasurePlan, SelectorMeasure
 from storage.series import SeriesReader, is_stale
+from storage.series.arrays import Floats
 
 _ALWAYS = ("process_start_time_seconds",)
 _EXPORTED = "exported_"
@@ -35,6 +38,11 @@ class RawPage(NamedTuple):
 
     series: Sequence[Raw]
     values: Sequence[float]
+
+    @property
+    def numbers(self) -> Floats:
+        """The values as an array."""
+        return np.array(self.values, np.float64)
 
 
 class Past(NamedTuple):

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
-from collector.increments import Advance, Increment, Last, Page, Reading, TargetState, advance, cells_of
+from collector.counters import Columns, Reading, Table, cells_of, readings
+from collector.increments import Advance, Increment, Last, Page, Rise, TargetState, advance
 from collector.measures import Coverage, Layout
 from collector.placing import Span
 from core.buckets import MINUTES
@@ -24,6 +25,7 @@ from core.histogram import cell_of
 from core.measures import TARGET_TIME, Group, Measure
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import AtomCells, Checkpoint, RowKey, SourceFlush
+from storage.series.arrays import Ints
 
 SPREAD_INTERVALS = 3
 """A span over more scrape intervals than this fills its buckets with an even spread that nobody saw."""
@@ -72,6 +74,8 @@ class SourceCounter:
     """Target-time up to here is settled: it began with the discovery, and no moment is covered twice."""
     coverage: tuple[Coverage, ...] = ()
     _pending: dict[RowKey, AtomCells] = field(default_factory=dict)
+    _risen: dict[tuple[RowKey, Columns], Ints] = field(default_factory=dict)
+    """The same, for what all counters of a page gained at once."""
     _flushing: dict[RowKey, AtomCells] = field(default_factory=dict)
     _rows: dict[RowKey, AtomCells] = field(default_factory=dict)
     _dumped: bytes = b""
@@ -101,6 +105,8 @@ class SourceCounter:
         self._remember_groups(counted.layout.coverage)
         self._expect(page.time, now)
         self._count(counted.layout, step.increments, now)
+        if step.rise is not None:
+            self._count_all(step.rise, now)
         self._cover(counted, step, now)
         self.state = step.state
         return Outcome(_progressed(counted, step), step.sawtooth, step.not_monotonic)
@@ -110,13 +116,27 @@ class SourceCounter:
         self._expect(time, now)
 
     def _count(self, layout: Layout, increments: Sequence[Increment], now: float) -> None:
+        columns = layout.columns
         for gained in increments:
             span = self._span(gained.begin, gained.end, now)
             cells = cells_of(gained.values) if len(gained.values) > 1 else gained.values
-            for atom in layout.by_key[gained.key].atoms:
+            for atom in columns.slots[columns.index[gained.key]].atoms:
                 for cell, n in enumerate(cells):
                     if n:
                         self._add(atom, cell, n, span)
+
+    def _count_all(self, rise: Rise, now: float) -> None:
+        cells = rise.columns.cells(rise.gained)
+        for key, part in self._span(rise.begin, rise.end, now).place_all(cells):
+            at = key, rise.columns
+            known = self._risen.get(at)
+            self._risen[at] = part if known is None else known + part
+
+    def _settle_risen(self) -> None:
+        """Add what all counters gained, cell by cell, to what waits for a flush."""
+        for (key, columns), cells in self._risen.items():
+            columns.feed(cells, self._pending.setdefault(key, {}))
+        self._risen = {}
 
     def _cover(self, counted: CountedPage, step: Advance, now: float) -> None:
         end = counted.page.time
@@ -189,6 +209,7 @@ class SourceCounter:
         if not self._changed:
             return None
         self._changed = False
+        self._settle_risen()
         self._flushing, self._pending = self._pending, {}
         self._dumped = self._dump()
         return [key for key in self._flushing if key not in self._rows] if self.checkpoint.version else []
@@ -218,7 +239,7 @@ class SourceCounter:
         """Another writer has counted this target: drop what was not committed and go on from its checkpoint."""
         self.checkpoint = checkpoint
         self.state, self.expected_until, self.covered_until = None, None, None
-        self._pending, self._flushing, self._rows = {}, {}, {}
+        self._pending, self._risen, self._flushing, self._rows = {}, {}, {}, {}
         self._changed = False
         if checkpoint.state is not None:
             self._restore(checkpoint.state)
@@ -238,10 +259,11 @@ class SourceCounter:
                 "complete": state.complete,
                 "revision": state.revision,
                 "falls": state.falls,
-                "counters": {key: [last.values, last.created, last.seen] for key, last in state.every().items()},
+                "counters": {key: [last.values, last.created, last.seen] for key, last in _singly(state).items()},
+                "table": state.counters.dump() if isinstance(state.counters, Table) else None,
             },
         }
-        return zstandard.ZstdCompressor(level=1).compress(orjson.dumps(document))
+        return zstandard.ZstdCompressor(level=1).compress(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
 
     def _restore(self, blob: bytes) -> None:
         document = orjson.loads(zstandard.ZstdDecompressor().decompress(blob))
@@ -257,6 +279,7 @@ class SourceCounter:
                 key: Last(tuple(values), created, seen) for key, (values, created, seen) in saved["counters"].items()
             }
             shown = {key: Reading(one.values, one.created) for key, one in last.items() if one.seen == saved["time"]}
+            shown |= readings(saved["table"]) if saved.get("table") else {}
             self.state = TargetState(
                 saved["time"],
                 saved["process_start"],
@@ -272,7 +295,13 @@ def _progressed(counted: CountedPage, step: Advance) -> bool:
     waiting = any(value > 0 for atom, value in counted.gauges if atom.measure.name == "queue_depth")
     work = counted.layout.work
     began_anew = not step.survived
-    return began_anew or not waiting or not work or any(gained.key in work for gained in step.increments)
+    return began_anew or not waiting or not work or _worked(counted.layout, step)
+
+
+def _worked(layout: Layout, step: Advance) -> bool:
+    if step.rise is not None:
+        return bool(step.rise.gained[layout.worked].any())
+    return any(gained.key in layout.work for gained in step.increments)
 
 
 @lru_cache(_FAMILIES)
@@ -280,6 +309,11 @@ def _time_atoms(family: Coverage, mark: Mark) -> tuple[Atom, ...]:
     attrs = (("of", family.of), ("state", mark.value)) if family.of else (("state", mark.value),)
     measure = Measure(TARGET_TIME, family.layer, attrs)
     return tuple(Atom(measure, group) for group in family.groups)
+
+
+def _singly(state: TargetState) -> Mapping[str, Last]:
+    """What a checkpoint holds counter by counter: all of them, or those beside a table."""
+    return state.away if isinstance(state.counters, Table) else state.every()
 
 
 def _others(counters: Mapping[str, Last], known: Container[str]) -> dict[str, Last]:

@@ -23,13 +23,16 @@ and floored before they are differenced, so that increments are whole and add up
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from math import floor, isfinite
-from operator import le, lt, sub
+from itertools import pairwise
+from operator import lt, sub
 from types import MappingProxyType
 from typing import NamedTuple
+
+from collector.counters import Columns, Reading, Table, Values
+from storage.series.arrays import Ints
 
 BIRTH_WINDOW = 300.0
 """A process that began longer than this before its discovery may have been counted under another address."""
@@ -40,15 +43,11 @@ CLOCK_SKEW = 60.0
 another one ran beside it."""
 OVERTAKEN_WINDOW = 120.0
 """No page is on its way for longer; a page that is older by more than this comes after a step of our own clock."""
-LARGEST = 2**63 - 1
-"""The ledger's and the checkpoint's integers have 64 bits; no real counter comes near."""
 SMALL_FALL = 0.01
 SAWTOOTH_FALLS = 3
 SAWTOOTH_WINDOW = 600.0
 VANISHED_MEMORY = 3600.0
 """A series that was away for longer is forgotten, so that churning labels do not grow the checkpoint without end."""
-
-Values = tuple[int, ...]
 
 
 class Verdict(Enum):
@@ -61,13 +60,6 @@ class Verdict(Enum):
     RESTARTED = "restarted"
     NOT_MONOTONIC = "not monotonic"
     SAWTOOTH = "sawtooth"
-
-
-class Reading(NamedTuple):
-    """One counter on one page: its cumulative values (one, or a histogram's), and its `_created` time if it has one."""
-
-    values: Values
-    created: float | None = None
 
 
 class Page(NamedTuple):
@@ -121,8 +113,27 @@ class Increment(NamedTuple):
     end: float
 
 
+class Rise(NamedTuple):
+    """What all counters of a page gained over (begin, end] where no rule had anything to say: as many increments that
+    were counted."""
+
+    columns: Columns
+    gained: Ints
+    begin: float
+    end: float
+
+    def increments(self) -> Iterator[Increment]:
+        """One by one."""
+        firsts = self.columns.firsts.tolist()
+        for slot, (first, end) in zip(self.columns.slots, pairwise(firsts), strict=True):
+            values = tuple(self.gained[first:end].tolist())
+            if any(values):
+                yield Increment(slot.key, Verdict.COUNTED, values, self.begin, self.end)
+
+
 class Advance(NamedTuple):
-    """The outcome of a page: increments, the next state, and whether one process spans the interval."""
+    """The outcome of a page: increments, one by one or as a rise, the next state, and whether one process spans the
+    interval."""
 
     increments: list[Increment]
     state: TargetState
@@ -130,24 +141,7 @@ class Advance(NamedTuple):
     covered_from: float
     sawtooth: bool
     not_monotonic: tuple[str, ...]
-
-
-def whole(value: float, scale: float = 1.0) -> int | None:
-    """A raw counter value as a whole number of units; None when it is no number that a counter can have."""
-    if not isfinite(value) or value < 0 or value * scale > LARGEST:
-        return None
-    return floor(value * scale + 1e-9) if scale != 1.0 else floor(value)
-
-
-def cumulative(values: Sequence[float], scale: float = 1.0) -> Values | None:
-    """A histogram's raw values (or a counter's one) as whole numbers; None when one is no number that a counter can
-    have, or when a bound shows less than the one before it."""
-    if scale == 1.0 and min(values) >= 0 and sum(values) <= LARGEST:  # no NaN and no infinity passes both
-        known = tuple(map(floor, values))
-    else:
-        scaled = [whole(value, scale) for value in values]
-        known = tuple(n for n in scaled if n is not None)
-    return known if len(known) == len(values) and all(map(le, known, known[1:])) else None
+    rise: Rise | None = None
 
 
 class _Process(Enum):
@@ -201,6 +195,9 @@ def advance(before: TargetState | None, page: Page, watched_since: float, discov
     if before is None:
         return _first_sight(page, watched_since, page.time if discovered is None else discovered)
     process = _process(before.process_start, page.process_start, before.time)
+    rise = _rise(before, page, process)
+    if rise is not None:
+        return Advance([], _next_state(before, page, process, ()), True, before.time, False, (), rise)
     moves = _moves(before, page, process)
     fallen = _fallen(moves) if process is _Process.SAME else frozenset()
     if _overtaken(before, page, process, fallen):
@@ -221,6 +218,16 @@ def advance(before: TargetState | None, page: Page, watched_since: float, discov
         sawtooth,
         (lone,) if lone is not None else (),
     )
+
+
+def _rise(before: TargetState, page: Page, process: _Process) -> Rise | None:
+    """The plain case, which the rules would count alike: the same counters of the same process, and none fell."""
+    if process is not _Process.SAME or before.falls or page.time <= before.time:
+        return None
+    if not isinstance(page.counters, Table) or not isinstance(before.counters, Table):
+        return None
+    gained = page.counters.gained(before.counters)
+    return None if gained is None else Rise(page.counters.columns, gained, before.time, page.time)
 
 
 def _first_sight(page: Page, watched_since: float, discovered: float) -> Advance:
@@ -344,7 +351,10 @@ def _next_state(before: TargetState | None, page: Page, process: _Process, falls
 
 
 def _away(before: TargetState, page: Page) -> dict[str, Last]:
-    gone = {key: Last(*before.counters[key], before.time) for key in before.counters.keys() - page.counters.keys()}
+    missing = () if _same_shape(before, page) else before.counters.keys() - page.counters.keys()
+    if not missing and not before.away:
+        return {}
+    gone = {key: Last(*before.counters[key], before.time) for key in missing}
     return {
         key: last
         for key, last in (*before.away.items(), *gone.items())
@@ -352,19 +362,6 @@ def _away(before: TargetState, page: Page) -> dict[str, Last]:
     }
 
 
-def cells_of(gained: Values) -> list[int]:
-    """Disjoint cells of increments of cumulative values; their sum is that of the last one, none is below zero.
-
-    Buckets that were read at different moments may gain more below a bound than in all: what is not in the last value
-    yet is not counted yet.
-    """
-    cells = list(map(sub, gained, (0, *gained)))
-    if min(cells) >= 0:
-        return cells
-    cells = []
-    above = gained[-1]
-    for value, lower in zip(reversed(gained), reversed((0, *gained[:-1])), strict=True):
-        above = min(above, value)
-        below = min(above, lower)
-        cells.append(above - below)
-    return cells[::-1]
+def _same_shape(before: TargetState, page: Page) -> bool:
+    old, new = before.counters, page.counters
+    return isinstance(old, Table) and isinstance(new, Table) and old.columns is new.columns

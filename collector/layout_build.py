@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from math import inf, isnan
 from typing import NamedTuple
 
-from collector.measures import CounterSlot, Coverage, GaugeSlot, Layout, RawSeries
+from collector.counters import CounterSlot
+from collector.measures import Coverage, GaugeSlot, Layout, RawSeries
 from collector.profiles.identify import chosen
 from collector.profiles.model import Part, Profile
 from core.labels import Labels, make, render, with_target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -10,10 +9,14 @@ from itertools import compress, count
 from operator import is_not
 from typing import NamedTuple
 
+import numpy as np
+
+from collector.counters import CounterSlot
 from collector.layout_build import LayoutBuilder
-from collector.measures import CounterSlot, GaugeSlot, Layout, RawSeries
+from collector.measures import GaugeSlot, Layout, RawSeries
 from collector.profiles.identify import recognise
 from collector.profiles.model import Profile
+from storage.series.arrays import Floats, Ints
 
 
 class Fit(NamedTuple):
@@ -21,11 +24,11 @@ class Fit(NamedTuple):
 
     profile: Profile | None
     layout: Layout
-    places: tuple[int, ...]
+    places: Ints
 
-    def values(self, page: Sequence[float]) -> list[float]:
+    def values(self, page: Floats) -> Floats:
         """The values that the layout reads."""
-        return list(map(page.__getitem__, self.places))
+        return page[self.places]
 
 
 class LayoutKeeper:
@@ -60,7 +63,7 @@ class LayoutKeeper:
         places = _places(series, self._asked)
         return Fit(profile, narrowed(layout, places), places)
 
-    def _moved(self, fit: Fit, series: Sequence[RawSeries]) -> tuple[int, ...] | None:
+    def _moved(self, fit: Fit, series: Sequence[RawSeries]) -> Ints | None:
         """Where the values of the layout stand now; None where it does not fit any more."""
         before, places, asked = self._series, fit.places, self._asked
         head = _alike(before, series)
@@ -68,10 +71,9 @@ class LayoutKeeper:
         old, new = before[head : len(before) - tail], series[head : len(series) - tail]
         if self._renamed(old, new) or _only(old, asked) != _only(new, asked):
             return None
-        first, last = bisect_left(places, head), bisect_left(places, len(before) - tail)
+        first, last = np.searchsorted(places, (head, len(before) - tail))
         shift = len(series) - len(before)
-        middle = (head + place for place in _places(new, asked))
-        return (*places[:first], *middle, *(place + shift for place in places[last:]))
+        return np.concatenate((places[:first], head + _places(new, asked), places[last:] + shift))
 
     def _renamed(self, old: Iterable[RawSeries], new: Iterable[RawSeries]) -> bool:
         """Take note of the names that came and went; whether the page has others than before."""
@@ -82,9 +84,9 @@ class LayoutKeeper:
         return other
 
 
-def narrowed(layout: Layout, places: Sequence[int]) -> Layout:
+def narrowed(layout: Layout, places: Ints) -> Layout:
     """The same layout of a page that has only the values at these places."""
-    rank = {place: index for index, place in enumerate(places)}
+    rank = {place: index for index, place in enumerate(places.tolist())}
 
     def counter(slot: CounterSlot) -> CounterSlot:
         created = None if slot.created is None else rank[slot.created]
@@ -101,8 +103,8 @@ def narrowed(layout: Layout, places: Sequence[int]) -> Layout:
     )
 
 
-def _places(series: Sequence[RawSeries], names: frozenset[str]) -> tuple[int, ...]:
-    return tuple(place for place, one in enumerate(series) if one.name in names)
+def _places(series: Sequence[RawSeries], names: frozenset[str]) -> Ints:
+    return np.array([place for place, one in enumerate(series) if one.name in names], np.int64)
 
 
 def _only(series: Iterable[RawSeries], names: frozenset[str]) -> list[RawSeries]:

@@ -122,11 +122,11 @@ class TargetLoop:
         if self.health.up is False:
             log.info("%s: scraped again", self.target.url)
         self.tools.metrics.scrapes.labels(self.job.name, "ok").inc()
-        self.tools.metrics.samples.labels(self.job.name).inc(len(reading.values))
+        self.tools.metrics.samples.labels(self.job.name).inc(len(reading.series))
         self.tools.metrics.scrape_seconds.labels(self.job.name).observe(seconds)
         health, profile, layout = self.health, self.reader.profile, self.reader.layout
         health.up, health.last_scrape_at, health.last_success_at = True, time, time
-        health.scrape_seconds, health.samples = seconds, len(reading.values)
+        health.scrape_seconds, health.samples = seconds, len(reading.series)
         if outcome.progressed or health.progress_at is None:
             health.progress_at = time
         health.error_reason, health.error = None, None
@@ -149,7 +149,7 @@ class TargetLoop:
             added = len(fresh)
             self._page_series = reading.series
             self._page_refs = np.array([known[one] for one in reading.series], np.uint32)
-        self.tools.series.add(_ms(time), self._page_refs, reading.values)
+        self.tools.series.add(_ms(time), self._page_refs, reading.numbers)
         return added
 
     def _ref(self, one: Series) -> int:

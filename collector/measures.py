@@ -6,17 +6,17 @@ tells when the process began, and in which groups the target therefore counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
-from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from collector.increments import Reading, cumulative
+from collector.counters import Columns, CounterSlot
 from core.labels import Labels
 from core.measures import Group
 from storage.ledger.dictionary import Atom
+from storage.series.arrays import Floats, Ints
 
 _WORK = ("requests", "generation_tokens")
 """Signals that move while an engine works."""
@@ -30,22 +30,6 @@ class RawSeries(Protocol):
 
     @property
     def labels(self) -> Labels: ...
-
-
-class CounterSlot(NamedTuple):
-    """A raw counter: where its values stand on the page (a histogram has several) and what its increments feed."""
-
-    key: str
-    indices: tuple[int, ...]
-    scale: float
-    atoms: tuple[Atom, ...]
-    created: int | None
-
-    def reading(self, raw: tuple[float, ...]) -> Reading | None:
-        """Its raw values, `_created` last if it has one, as whole numbers; None where they are no counter's."""
-        own = len(self.indices)
-        numbers = cumulative(raw[:own], self.scale)
-        return None if numbers is None else Reading(numbers, raw[own] if self.created is not None else None)
 
 
 class GaugeSlot(NamedTuple):
@@ -78,59 +62,31 @@ class Layout:
     unmapped: tuple[str, ...] = ()
 
     @cached_property
-    def by_key(self) -> Mapping[str, CounterSlot]:
-        """The counters by their key."""
-        return {slot.key: slot for slot in self.counters}
+    def columns(self) -> Columns:
+        """The counters as columns."""
+        return Columns(self.counters)
 
     @cached_property
     def work(self) -> frozenset[str]:
         """Keys of the counters that move while an engine works."""
         return frozenset(slot.key for slot in self.counters if any(a.measure.name in _WORK for a in slot.atoms))
 
-    def read_counters(self, values: Sequence[float]) -> dict[str, Reading]:
-        """The page's counters as whole numbers; one that is no number, or a histogram that shows more below a bound
-        than above it, is left out, as if it were not there."""
-        return CounterReader(self).read(values)
+    @cached_property
+    def worked(self) -> Ints:
+        """Where in the columns the last values of those counters stand."""
+        ends = self.columns.firsts[1:] - 1
+        return ends[[place for place, slot in enumerate(self.counters) if slot.key in self.work]]
 
-    def read_gauges(self, values: Sequence[float], blank_from: float) -> Iterable[tuple[Atom, float]]:
+    def read_gauges(self, values: Floats, blank_from: float) -> Iterable[tuple[Atom, float]]:
         """The page's gauges in their signal's unit; blanks and NaN are left out."""
         for slot in self.gauges:
-            value = values[slot.at]
+            value = float(values[slot.at])
             if isnan(value) or value >= blank_from:
                 continue
             if slot.rest:
-                rest = [v for i in slot.rest if not isnan(v := values[i]) and v < blank_from]
+                rest = [v for i in slot.rest if not isnan(v := float(values[i])) and v < blank_from]
                 whole_ = value + sum(rest)
                 if values[slot.rest[0]] not in rest or whole_ <= 0:
                     continue
                 value /= whole_
             yield slot.atom, value * slot.scale
-
-
-class CounterReader:
-    """Reads a layout's counters page after page; what shows the same again is not worked out again."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._slots = [(slot, _picker(slot)) for slot in layout.counters]
-        self._before: list[tuple[tuple[float, ...], Reading | None]] = [((), None)] * len(self._slots)
-
-    def read(self, values: Sequence[float]) -> dict[str, Reading]:
-        """The page's counters by key, as `Layout.read_counters` says."""
-        result: dict[str, Reading] = {}
-        for place, (slot, pick) in enumerate(self._slots):
-            raw = pick(values)
-            before, reading = self._before[place]
-            if raw != before:
-                reading = slot.reading(raw)
-                self._before[place] = raw, reading
-            if reading is not None:
-                result[slot.key] = reading
-        return result
-
-
-def _picker(slot: CounterSlot) -> Callable[[Sequence[float]], tuple[float, ...]]:
-    """A counter's raw values of a page, `_created` last if there is one."""
-    if len(slot.indices) == 1 and slot.created is None:
-        (place,) = slot.indices
-        return lambda values: (values[place],)
-    return itemgetter(*slot.indices, *(() if slot.created is None else (slot.created,)))

@@ -14,6 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection
 
 from collector.committing import begin, commit, give_back, settle
@@ -28,6 +29,7 @@ from storage.database import Database
 from storage.fleet import TargetHealth
 from storage.ledger import rows
 from storage.ledger.dictionary import Dictionary
+from storage.series.arrays import Floats
 
 SHARD = "replay"
 _DEFAULT_INTERVAL = 60.0
@@ -48,6 +50,11 @@ class Samples(NamedTuple):
 
     series: Sequence[Series]
     values: Sequence[float]
+
+    @property
+    def numbers(self) -> Floats:
+        """The values as an array."""
+        return np.array(self.values, np.float64)
 
 
 def read_openmetrics(body: bytes) -> tuple[list[TimedPage], dict[str, float]]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from collector.counting import CountedPage, Outcome, SourceCounter
 from collector.increments import Page
 from collector.layout_build import LayoutBuilder
 from collector.layouts import LayoutKeeper
-from collector.measures import CounterReader, Layout, RawSeries
+from collector.measures import Layout, RawSeries
 from collector.profiles.model import Profile
 from core.labels import Labels
 from core.measures import Group
 from storage.plan import MeasurePlan
+from storage.series.arrays import Floats
 
 
 class PageValues(Protocol):
@@ -25,7 +26,7 @@ class PageValues(Protocol):
     def series(self) -> Sequence[RawSeries]: ...
 
     @property
-    def values(self) -> Sequence[float]: ...
+    def numbers(self) -> Floats: ...
 
 
 class Counting(NamedTuple):
@@ -47,15 +48,14 @@ class TargetReader:
     layout: Layout | None = None
     """How the last page was read, of those values that it reads; None until the next page."""
     _keeper: LayoutKeeper | None = None
-    _counters: CounterReader = field(init=False)
     _revision: str = ""
 
     def page(self, reading: PageValues, time: float, now: float) -> Outcome:
         """Count a good page that was scraped at `time`."""
         layout, values = self._fitted(reading)
-        start = values[layout.process_start] if layout.process_start is not None else None
+        start = float(values[layout.process_start]) if layout.process_start is not None else None
         blank_from = self.profile.blank_from if self.profile is not None else float("inf")
-        page = Page(time, self._counters.read(values), start, complete=True, revision=self._revision)
+        page = Page(time, layout.columns.read(values), start, complete=True, revision=self._revision)
         gauges = tuple(layout.read_gauges(values, blank_from))
         return self.counter.accept(CountedPage(page, layout, gauges), now)
 
@@ -76,16 +76,15 @@ class TargetReader:
         priced = self.layout.times and self.counter.gpu_microdollars_per_hour
         return sorted({*self.layout.signals, *(("cost",) if priced else ())})
 
-    def _fitted(self, reading: PageValues) -> tuple[Layout, list[float]]:
+    def _fitted(self, reading: PageValues) -> tuple[Layout, Floats]:
         """The page's layout and the values that it reads."""
         if self._keeper is None:
             self._keeper = LayoutKeeper(self._builder, signals=self.counting.signals)
         fit = self._keeper.fit(reading.series)
         if fit.layout is not self.layout:
             self.profile, self.layout = fit.profile, fit.layout
-            self._counters = CounterReader(fit.layout)
             self._revision = _revision(self.profile, self.counting)
-        return fit.layout, fit.values(reading.values)
+        return fit.layout, fit.values(reading.numbers)
 
     def _builder(self, profile: Profile | None) -> LayoutBuilder:
         return LayoutBuilder(profile, dict(self.labels), self.counting.dimensions, self.counting.plan)

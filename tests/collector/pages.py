@@ -64,7 +64,7 @@ class Read(NamedTuple):
 
     def counts(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], tuple[int, ...]]:
         """Cumulative values by signal and attributes."""
-        readings = self.layout.read_counters(self.page.values)
+        readings = self.layout.columns.read(self.page.numbers)
         return {
             (atom.measure.name, atom.measure.attrs): readings[slot.key].values
             for slot in self.layout.counters
@@ -75,7 +75,7 @@ class Read(NamedTuple):
     def gauges(self) -> list[tuple[str, float]]:
         """Signal and value of each gauge that is known."""
         blank_from = self.profile.blank_from if self.profile is not None else float("inf")
-        return [(atom.measure.name, value) for atom, value in self.layout.read_gauges(self.page.values, blank_from)]
+        return [(atom.measure.name, value) for atom, value in self.layout.read_gauges(self.page.numbers, blank_from)]
 
 
 def read(

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.counters import CounterSlot, Reading
 from collector.counting import CountedPage, SourceCounter
-from collector.increments import Page, Reading
-from collector.measures import CounterSlot, Coverage, Layout
+from collector.increments import Page
+from collector.measures import Coverage, Layout
 from core.buckets import FIVE_MINUTES, HOURS, MINUTES
 from core.measures import TARGET_TIME, Group, Measure
 from core.signals import SIGNALS

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.increments import LARGEST, cells_of, whole
+from collector.counters import LARGEST, cells_of, whole
 from tests.collector.rules.language import Script
 
 RULES = sorted((Path(__file__).parent / "rules").glob("*.txt"))

@@ -32,7 +32,7 @@ def test_a_histogram_brings_the_bounds_of_its_page_in_rising_order() -> None:
 
 def test_the_created_time_stands_by_its_own_series_and_the_process_start_by_the_page() -> None:
     found = read(VLLM)
-    readings = found.layout.read_counters(found.page.values)
+    readings = found.layout.columns.read(found.page.numbers)
     assert {key: one.created for key, one in readings.items() if one.created} == {
         'vllm:request_success_total{engine="0", finished_reason="stop", model_name="llama"}': 1000.0
     }

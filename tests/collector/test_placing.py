@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,3 +33,18 @@ def test_a_span_within_one_bucket_is_one_row(ago: int, length: int, n: int) -> N
     bucket = start_of(NOW, 60) - ago // 60 * 60
     span = Span(bucket + 0.5, bucket + 0.5 + length / 1000, NOW)
     assert list(span.place(n)) == [((60, bucket), n)]
+
+
+@settings(deadline=None)
+@given(AGES, st.integers(0, 2 * DAY * 1000), st.lists(st.integers(0, 10**6) | st.integers(0, 2**62), max_size=4))
+def test_many_counts_are_placed_as_each_of_them_alone(ago: float, length_ms: int, counts: list[int]) -> None:
+    span = Span(NOW - ago - length_ms / 1000, NOW - ago, NOW)
+    alone = Counter[tuple[int, int, int]]()
+    for index, n in enumerate(counts):
+        for key, part in span.place(n):
+            alone[(*key, index)] += part
+    together = Counter[tuple[int, int, int]]()
+    for key, parts in span.place_all(np.array(counts, np.int64)):
+        for index, part in enumerate(parts.tolist()):
+            together[(*key, index)] += part
+    assert +together == +alone

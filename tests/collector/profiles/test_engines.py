@@ -203,7 +203,7 @@ _COUNTS = [
 
 def counts(found: Read) -> dict[str, int | tuple[int, ...]]:
     """What a page counts, as text: signal, outcome and reason → sum over everything else, histograms cell by bound."""
-    readings = found.layout.read_counters(found.page.values)
+    readings = found.layout.columns.read(found.page.numbers)
     scalars: Counter[str] = Counter()
     histograms: dict[str, tuple[int, ...]] = {}
     for slot in found.layout.counters:

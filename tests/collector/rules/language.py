@@ -22,10 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
+import numpy as np
+
+from collector.counters import CounterSlot, Reading
 from collector.counting import CountedPage, Outcome, SourceCounter
-from collector.increments import Page, Reading, advance
-from collector.measures import CounterSlot, Coverage, Layout
+from collector.increments import Page, advance
+from collector.measures import Coverage, Layout
 from core.durations import parse_prometheus, render
 from core.measures import TARGET_TIME, Measure
 from storage.ledger.dictionary import Atom
@@ -92,7 +96,8 @@ class Script:
         )
         counter = self._counter()
         step = advance(counter.state, page, counter.watched_since, counter.covered_until)
-        self.verdicts = {gained.key: gained.verdict.value for gained in step.increments}
+        risen = step.rise.increments() if step.rise is not None else ()
+        self.verdicts = {gained.key: gained.verdict.value for gained in (*step.increments, *risen)}
         self.outcome = counter.accept(CountedPage(page, layout, ()), time)
 
     def do_collector(self, words: list[str]) -> None:
@@ -154,7 +159,7 @@ def _cells(cells: Mapping[int, int], show: Callable[[int], str]) -> str:
     return ",".join(show(cells.get(cell, 0)) for cell in range(max(cells) + 1))
 
 
-def _page(words: list[str]) -> tuple[Layout, dict[str, Reading], dict[str, str]]:
+def _page(words: list[str]) -> tuple[Layout, Mapping[str, Reading], dict[str, str]]:
     """The layout and readings of a page of these words, and its other facts."""
     facts = {name: value for name, _, value in (word.partition("=") for word in words)}
     names = [name for name in facts if name not in ("start", "revision", "partial") and "." not in name]
@@ -170,5 +175,11 @@ def _page(words: list[str]) -> tuple[Layout, dict[str, Reading], dict[str, str]]
             values.append(seconds(facts[f"created.{name}"]))
         bounds = tuple(float(n) for n in range(1, len(numbers))) if len(numbers) > 1 else None
         slots.append(CounterSlot(name, at, 1.0, (Atom(Measure(name, "engine", (), bounds), GROUP),), created))
-    layout = Layout(tuple(slots), (), (), None, (Coverage("", "engine", frozenset({GROUP})),))
-    return layout, layout.read_counters(values), facts
+    layout = _layout(tuple(slots))
+    return layout, layout.columns.read(np.array(values, np.float64)), facts
+
+
+@cache
+def _layout(slots: tuple[CounterSlot, ...]) -> Layout:
+    """Pages of one shape have one layout, as a collector's have."""
+    return Layout(slots, (), (), None, (Coverage("", "engine", frozenset({GROUP})),))
