@@ -26,7 +26,8 @@ from aiohttp import web
 from bench.pages import CONTENT_TYPE, SimulatedTarget
 
 SMALLEST = 480
-"""Series of a simulated vLLM page; what is asked for beyond them are counters that no profile knows."""
+"""Series of a simulated vLLM page; what is asked for beyond them are the number of the page and counters that no
+profile knows."""
 WATCHED = 5
 """Counters of each target of which every served value is told."""
 _CHANGING = 0.3
@@ -38,9 +39,10 @@ class ServedTarget:
     def __init__(self, number: int, series: int, hold: float) -> None:
         self._rng = Random(number)
         self._engine = SimulatedTarget(number, _CHANGING)
-        self._numbers = [self._rng.randint(0, 10**6) for _ in range(series - SMALLEST)]
+        self._numbers = [self._rng.randint(0, 10**6) for _ in range(series - SMALLEST - 1)]
         heads = (f'bench_work_total{{queue="q{i % 40}",worker="w{i}"}} ' for i in range(len(self._numbers)))
-        self._form = "# TYPE bench_work counter\n" + "".join(f"{head}%d\n" for head in heads)
+        self._form = "# TYPE bench_step gauge\nbench_step %d\n# TYPE bench_work counter\n"
+        self._form += "".join(f"{head}%d\n" for head in heads)
         self._hold = hold
         self._made = -1.0
         self._body = b""
@@ -62,7 +64,7 @@ class ServedTarget:
         self.step += 1
         for index in self._rng.sample(range(len(self._numbers)), round(_CHANGING * len(self._numbers))):
             self._numbers[index] += self._rng.randint(1, 900)
-        page = self._engine.scrape() + (self._form % tuple(self._numbers)).encode()
+        page = self._engine.scrape() + (self._form % (self.step, *self._numbers)).encode()
         self._body = gzip.compress(page, 1)
         self.steps.append({"requests": self._engine.requests(), "watched": [self._numbers[i] for i in self.watched]})
 
@@ -75,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between the scrapes that are expected")
     parser.add_argument("--journal", type=Path, required=True)
     given = parser.parse_args(argv)
-    if given.series < SMALLEST:
-        parser.error(f"--series is at least {SMALLEST}")
+    if given.series <= SMALLEST:
+        parser.error(f"--series is over {SMALLEST}")
     asyncio.run(_serve(given))
     return 0
 

@@ -7,6 +7,7 @@ import ssl
 from typing import NamedTuple
 
 import aiohttp
+from isal import isal_zlib
 
 from collector.settings import ScrapeJob
 from core.errors import ScrapeError
@@ -25,6 +26,18 @@ class Body(NamedTuple):
 
     content: bytes
     content_type: str | None
+
+
+def new_session() -> aiohttp.ClientSession:
+    """The session that all scrapes share: no cookies, no proxies, and ISA-L to decompress, which takes half of zlib's
+    time."""
+    aiohttp.set_zlib_backend(isal_zlib)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=30),
+        timeout=aiohttp.ClientTimeout(total=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
 
 
 def headers(job: ScrapeJob) -> dict[str, str]:

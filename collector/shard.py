@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import aiohttp
 from sqlalchemy import Connection
 
 from collector.backfill import Past, count_past
@@ -23,7 +22,7 @@ from collector.counting import SourceCounter
 from collector.discovery import Discovery, Target
 from collector.loop import TargetLoop, Tools
 from collector.metrics import CollectorMetrics
-from collector.scrape import ssl_context
+from collector.scrape import new_session, ssl_context
 from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
 from core.buckets import TIERS
@@ -87,9 +86,7 @@ class CollectorShard:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scrape and flush until `stop` is set."""
-        timeout = aiohttp.ClientTimeout(total=None)
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=30)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
+        async with new_session() as session:
             self._tools = Tools(session, self._series, self._clock, self._metrics, asyncio.Event())
             self._tools.go.set()
             work = [asyncio.create_task(self._watch(job)) for job in self._settings.scrape]

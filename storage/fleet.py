@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -43,7 +43,7 @@ class TargetHealth:
 
 def put_targets(connection: Connection, targets: Iterable[TargetHealth]) -> None:
     """Write the health of targets as it is now."""
-    values = [asdict(target) for target in targets]
+    values = [vars(target).copy() for target in targets]
     if values:
         upsert(connection, target_health, values, ("url",))
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from sys import intern
 from typing import NamedTuple, Protocol
 
+from collector.exposition.series import Series
 from core.errors import PageRejected
 from core.labels import Labels, make
 
@@ -29,8 +30,9 @@ _DECIMAL = re.compile(rb"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+
 _NAMED = re.compile(rb"(?i:nan|[+-]?(?:inf|infinity))")
 _ESCAPE = re.compile(r'\\([\\"n])')
 _EXCERPT = 40
-_SHARED_PAIRS = 1 << 16
-"""A fleet's pages repeat most of their labels: a pair is kept once for all of them, as long as it is among so many."""
+_SHARED = 1 << 16
+"""Replicas' pages say the same: series and label pairs are read and kept once for all of them, as long as they are
+among so many."""
 
 
 class Sample(NamedTuple):
@@ -164,8 +166,8 @@ class Lexis:
         )
 
 
-def parse_series(lexis: Lexis, page: bytes, start: int) -> tuple[str, Labels]:
-    """Name and labels of the series that begins at `start`."""
+def parse_series(lexis: Lexis, page: bytes, start: int) -> Series:
+    """The series that begins at `start`."""
     head = lexis.metric.match(page, start)
     if head is None or not (head[1] or head[2]):
         raise fault(page, start, "a metric name")
@@ -174,23 +176,29 @@ def parse_series(lexis: Lexis, page: bytes, start: int) -> tuple[str, Labels]:
         braces.read(head.end())
     if braces.name is None:
         raise refusal(page, start, "no metric name before or inside the braces")
-    return intern(braces.name), _settled(page, start, braces.pairs)
+    return _one(intern(braces.name), _settled(page, start, braces.pairs))
 
 
-def parse_plain(line: bytes, end: int) -> tuple[str, Labels] | None:
-    """As `parse_series` for what stands before `end`, where it is written without escapes and white space, as nearly
-    all series are; None otherwise."""
-    found = _PLAIN.fullmatch(line, 0, end)
+@lru_cache(_SHARED)
+def plain_series(raw: bytes) -> Series | None:
+    """As `parse_series` for a series that is written without escapes and white space, as nearly all are, in both
+    formats; None for any other."""
+    found = _PLAIN.fullmatch(raw)
     if found is None:
         return None
     try:
         inside = found[2].decode() if found[2] else ""
     except UnicodeDecodeError:
         return None
-    return intern(found[1].decode()), _settled(line, 0, _PLAIN_PAIR.findall(inside))
+    return _one(intern(found[1].decode()), _settled(raw, 0, _PLAIN_PAIR.findall(inside)))
 
 
-@lru_cache(_SHARED_PAIRS)
+@lru_cache(_SHARED)
+def _one(name: str, labels: Labels) -> Series:
+    return Series(name, labels)
+
+
+@lru_cache(_SHARED)
 def _shared(name: str, value: str) -> tuple[str, str]:
     return intern(name), intern(value)
 

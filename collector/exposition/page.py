@@ -15,14 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from collector.exposition.grammar import Format, Sample, is_named_number, number, parse_plain, parse_series
+from collector.exposition.grammar import Format, Sample, is_named_number, number, parse_series, plain_series
 from collector.exposition.lines import Lines
 from collector.exposition.openmetrics import OpenMetricsFormat, ends_in_eof
 from collector.exposition.series import Series
 from collector.exposition.template import Laid, Template, lay
 from collector.exposition.text import TextFormat
 from core.errors import PageRejected
-from core.labels import Labels
 from storage.series.arrays import Floats, Ints
 
 _TEXT = TextFormat()
@@ -102,17 +101,15 @@ class PageReader:
     def __init__(self) -> None:
         self._format: Format = _TEXT
         self._by_text: dict[bytes, Series] | None = None
-        self._by_labels: dict[tuple[str, Labels], Series] | None = None
+        self._known: set[Series] | None = None
         self._layout: list[Series] = []
         self._comments: list[bytes] = []
         self._types: Mapping[str, str] = {}
         self._last: Template | None = None
-        self._learnt = False
 
     def read(self, body: bytes, content_type: str | None) -> Reading:
         """Read an uncompressed page; raises PageRejected where Prometheus would refuse the scrape."""
         self._adopt(format_of(body, content_type))
-        self._learnt = False
         try:
             return self._finish(self._by_lines(body) or self._by_scan(body))
         finally:
@@ -179,7 +176,7 @@ class PageReader:
         came = laid.came()
         if not came and len(laid.old) == len(last.lines):
             page: Template | None = replace(last, lines=laid.lines, values=last.values.copy())
-            unique = True
+            unique, self._known = True, None
         else:
             fresh = [self._came(laid.lines.text(line)) for line in came]
             page = _patched(laid, last, came, [one for one in fresh if one is not None])
@@ -194,13 +191,20 @@ class PageReader:
         cut = line.rfind(b" ") + 1
         value = number(line[cut:])
         try:
-            identity = parse_plain(line, cut - 1)
+            series = plain_series(line[: cut - 1])
         except PageRejected:
             return None
-        if identity is None or value is None:
+        if series is None or value is None:
             return None
-        known = self._identities().get(identity)
-        return _Came(cut, value, known or self._series_of(identity), new=known is None)
+        new = series not in self._all()
+        self._all().add(series)
+        return _Came(cut, value, series, new)
+
+    def _all(self) -> set[Series]:
+        """Series of this target that are or were on its pages: only while some come."""
+        if self._known is None:
+            self._known = set(self._layout)
+        return self._known
 
     def _texts(self) -> dict[bytes, Series]:
         """Series by what stands before their values: not kept while the page before tells it."""
@@ -210,6 +214,11 @@ class PageReader:
 
     def _learn(self, line: bytes, draft: _Draft, key: bytes) -> bytes:
         """Parse a line that the cache does not hold, `key` up to its last space; returns its value as written."""
+        plain = plain_series(key[:-1])
+        if plain is not None and number(line[len(key) :]) is not None:
+            self._texts()[key] = plain
+            draft.series.append(plain)
+            return line[len(key) :]
         sample = self._format.sample(line, 0)
         found = self._series_at(line, sample)
         # `a{x="1"}5` and a tab before the value are legal too, but only a space may be taken away.
@@ -224,23 +233,8 @@ class PageReader:
         texts, text = self._texts(), sample.raw + b" "
         found = texts.get(text)
         if found is None:
-            found = texts[text] = self._series_of(parse_series(self._format.lexis, page, sample.start))
+            found = texts[text] = parse_series(self._format.lexis, page, sample.start)
         return found
-
-    def _series_of(self, identity: tuple[str, Labels]) -> Series:
-        known = self._identities()
-        found = known.get(identity)
-        if found is None:
-            found = known[identity] = Series(*identity)
-        return found
-
-    def _identities(self) -> dict[tuple[str, Labels], Series]:
-        """Series by what they say, for those that come; a target that keeps its series needs no room for it."""
-        self._learnt = True
-        if self._by_labels is None:
-            known = (*(self._by_text or {}).values(), *self._layout)
-            self._by_labels = {(one.name, one.labels): one for one in known}
-        return self._by_labels
 
     def _types_of(self, comments: list[bytes]) -> Mapping[str, str]:
         if comments != self._comments:
@@ -274,6 +268,8 @@ class PageReader:
             if dropped:
                 series, values = [series[place] for place in kept], values[np.array(kept)]
                 stamps = stamps and [stamps[place] for place in kept]
+        if not draft.unique:
+            self._known = None
         layout = series if stamps is None else list(dict.fromkeys(series))
         if draft.unique or layout != self._layout:
             self._layout = layout
@@ -291,11 +287,10 @@ class PageReader:
     def _bound(self) -> None:
         """Keep a target that invents series from filling memory; those of its last good page keep their identity."""
         most = _GROWTH * len(self._layout) + _ROOM
-        full = max(len(self._by_text or ()), len(self._by_labels or ())) > most
-        if full:
+        if len(self._by_text or ()) > most:
             self._by_text = None
-        if full or not self._learnt:
-            self._by_labels = None
+        if len(self._known or ()) > most:
+            self._known = None
 
 
 def _template(body: bytes, cuts: list[int], draft: _Draft) -> Template | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from core.labels import Labels, render
 
 
-class Series:
-    """A name and its labels, without `__name__`; one reader makes one object a series, so compare with `is`."""
+class Series(NamedTuple):
+    """A name and its labels, without `__name__`. Readers hand the same object out again: `is` is the fast question."""
 
-    __slots__ = ("labels", "name")
-
-    def __init__(self, name: str, labels: Labels) -> None:
-        self.name = name
-        self.labels = labels
+    name: str
+    labels: Labels
 
     def __repr__(self) -> str:
         return f"Series({self.name}{render(self.labels)})"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from core.errors import StorageError
 from storage.database import Database, insert_on_conflict, upsert
@@ -112,25 +112,45 @@ def commit_in(
     connection: Connection, dictionary: Dictionary, batch: list[SourceFlush], now: float
 ) -> tuple[dict[int, Checkpoint], list[int], dict[Atom, int]]:
     """`commit` inside a transaction of the caller's, who calls `dictionary.keep` after it."""
-    won: dict[int, Checkpoint] = {}
-    lost: list[int] = []
-    winners: list[SourceFlush] = []
     rev = next_rev(connection)  # first: its lock puts writers in a line, so that none meets another's new ids or locks
+    versions = _versions(connection, [flush.checkpoint.source_id for flush in batch])
+    winners: list[SourceFlush] = []
+    lost: list[int] = []
     for flush in batch:
         mark = flush.checkpoint
-        changed = connection.execute(
-            update(source)
-            .where(source.c.id == mark.source_id, source.c.version == mark.version)
-            .values(version=mark.version + 1, state=flush.state, updated_at=now)
-        ).rowcount
-        if changed:
-            won[mark.source_id] = Checkpoint(mark.source_id, mark.version + 1, flush.state)
+        if versions.pop(mark.source_id, None) == mark.version:  # taken away: who comes twice has lost
             winners.append(flush)
         else:
             lost.append(mark.source_id)
+    won = {flush.checkpoint.source_id: _next(flush) for flush in winners}
+    _write_checkpoints(connection, won.values(), now)
     resolved = dictionary.resolve(connection, {atom for f in winners for row in f.rows.values() for atom, _ in row})
     _write_rows(connection, winners, resolved, rev)
     return won, lost, resolved
+
+
+def _versions(connection: Connection, ids: list[int]) -> dict[int, int]:
+    """Where the checkpoints of sources stand; no other writer moves them while the clock's row is locked."""
+    found: dict[int, int] = {}
+    for at in range(0, len(ids), _CHUNK):
+        chosen = select(source.c.id, source.c.version).where(source.c.id.in_(ids[at : at + _CHUNK]))
+        found.update((row.id, row.version) for row in connection.execute(chosen))
+    return found
+
+
+def _next(flush: SourceFlush) -> Checkpoint:
+    return Checkpoint(flush.checkpoint.source_id, flush.checkpoint.version + 1, flush.state)
+
+
+def _write_checkpoints(connection: Connection, moved: Iterable[Checkpoint], now: float) -> None:
+    values = [{"of": one.source_id, "before": one.version - 1, "now": one.version, "to": one.state} for one in moved]
+    if not values:
+        return
+    here = source.c.id == bindparam("of"), source.c.version == bindparam("before")
+    statement = update(source).where(*here).values(version=bindparam("now"), state=bindparam("to"), updated_at=now)
+    written = connection.execute(statement, values).rowcount
+    if written != len(values):
+        raise StorageError(f"{len(values)} checkpoints were to be written, and {written} were")
 
 
 def _write_rows(connection: Connection, flushes: list[SourceFlush], ids: Mapping[Atom, int], rev: int) -> None:
