@@ -194,7 +194,7 @@ class PageReader:
             series = plain_series(line[: cut - 1])
         except PageRejected:
             return None
-        if series is None or value is None:
+        if series is None or value is None or not cut:
             return None
         new = series not in self._all()
         self._all().add(series)
