@@ -6,6 +6,7 @@ Layout before compression: n as uint32, then n × int32 series ids, n × uint16 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import numpy as np
 import zstandard
@@ -24,15 +25,16 @@ EMPTY = b""
 
 def encode(cells: Mapping[tuple[int, int], int]) -> bytes:
     """The blob of a bucket's content; empty content is the empty blob. Counts beyond 64 bits stop at the largest."""
-    kept = sorted((key, n) for key, n in cells.items() if n)
-    if not kept:
+    keys = np.fromiter(chain.from_iterable(cells), np.int64, 2 * len(cells)).reshape(-1, 2)
+    counts = np.fromiter((min(n, _MOST) for n in cells.values()), np.int64, len(cells))
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    order = order[counts[order] != 0]
+    if not len(order):
         return EMPTY
-    ids = np.fromiter((key[0] for key, _ in kept), "<i4", len(kept))
-    cell = np.fromiter((key[1] for key, _ in kept), "<u2", len(kept))
-    counts = np.fromiter((min(n, _MOST) for _, n in kept), "<i8", len(kept))
-    head = np.array([len(kept)], "<u4")
+    ids, cell = keys[order, 0].astype("<i4"), keys[order, 1].astype("<u2")
+    head = np.array([len(order)], "<u4")
     return zstandard.ZstdCompressor(level=_LEVEL).compress(
-        head.tobytes() + ids.tobytes() + cell.tobytes() + counts.tobytes()
+        head.tobytes() + ids.tobytes() + cell.tobytes() + counts[order].astype("<i8").tobytes()
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlalchemy import Connection, insert, select
 
@@ -14,19 +14,26 @@ from storage.tables import ledger_measure, ledger_series
 DEFAULT_CAP = 2000
 
 
-@dataclass(frozen=True)
 class Atom:
-    """A measure in a group: what one series id stands for."""
+    """A measure in a group: what one series id stands for. There is one object for each, so that the counts of every
+    scrape are looked up by identity."""
 
+    __slots__ = ("group", "measure")
+    _every: ClassVar[dict[tuple[Measure, Group], Atom]] = {}
     measure: Measure
     group: Group
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.measure, self.group)))
-
-    def __hash__(self) -> int:
-        found: int = self.__dict__["_hash"]
+    def __new__(cls, measure: Measure, group: Group) -> Atom:
+        """The one object; those that were asked for stay, as the ledger's series do."""
+        found = cls._every.get((measure, group))
+        if found is None:
+            fresh = super().__new__(cls)
+            fresh.measure, fresh.group = measure, group
+            found = cls._every.setdefault((measure, group), fresh)  # two threads may ask at once
         return found
+
+    def __repr__(self) -> str:
+        return f"Atom({self.measure!r}, {self.group!r})"
 
 
 class Dictionary:
