@@ -65,6 +65,7 @@ def identify(page: PageArgument, content_type: TypeOption = None, json: JsonOpti
         print_json(found._asdict())
         return
     typer.echo(f"engine: {found.engine or 'unknown'} (confidence {found.confidence:g})")
+    typer.echo(f"version: {found.version or f'not known. {found.version_reason}'}")
     table([[signal, ", ".join(raw)] for signal, raw in sorted(found.signals.items())], ["SIGNAL", "FROM"])
     typer.echo(f"{len(found.unmapped)} metrics are not mapped to signals; raw selectors can still count them")
 
@@ -80,6 +81,7 @@ def list_engines(json: JsonOption = False) -> None:
                 {
                     "engine": p.engine,
                     "layer": p.layer,
+                    "versions": p.versions.covered,
                     "scrape": p.scrape,
                     "dimensions": p.dimensions,
                     "signals": sorted(p.signals),
@@ -92,5 +94,6 @@ def list_engines(json: JsonOption = False) -> None:
     for profile in profiles():
         page = profile.scrape.get("path", "/metrics")
         typer.echo(f"{profile.engine} ({profile.layer}, {page}): {', '.join(sorted(profile.signals))}")
+        typer.echo(f"  versions: {profile.versions.covered}")
         for signal, reason in profile.cannot.items():
             typer.echo(f"  cannot tell {signal}: {reason}")

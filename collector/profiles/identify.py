@@ -7,17 +7,23 @@ from typing import NamedTuple
 
 from collector.profiles.load import profiles
 from collector.profiles.model import Part, Profile
+from collector.profiles.versions import version_of
 
 _SUFFIXES = ("_bucket", "_count", "_sum")
 
 
 class Identity(NamedTuple):
-    """The engine of a page (None: unknown), how sure (0 to 1), and the raw names of each signal."""
+    """The engine of a page (None: unknown), how sure (0 to 1), the raw names of each signal, and its version.
+
+    `version` is a range such as "after 0.28"; None where the page does not tell it, and then `version_reason` says why.
+    """
 
     engine: str | None
     confidence: float
     signals: dict[str, list[str]]
     unmapped: list[str]
+    version: str | None
+    version_reason: str | None
 
 
 def recognise(names: Iterable[str]) -> tuple[Profile | None, float]:
@@ -66,7 +72,7 @@ def identify(names: Iterable[str], types: dict[str, str]) -> Identity:
     profile, confidence = recognise(present)
     families = sorted({family_of(name, types) for name in present})
     if profile is None:
-        return Identity(None, 0.0, {}, families)
+        return Identity(None, 0.0, {}, families, None, "The page is of no engine with a profile.")
     signals: dict[str, list[str]] = {}
     for signal, parts in profile.signals.items():
         raw = [name for part in parts for name in (*chosen(profile, part, present), *_rest(profile, part, present))]
@@ -77,7 +83,8 @@ def identify(names: Iterable[str], types: dict[str, str]) -> Identity:
                 signals[alias] = chosen(profile, part, present)
     signals = {signal: raw for signal, raw in signals.items() if raw}
     mapped = {family_of(name, types) for raw in signals.values() for name in raw}
-    return Identity(profile.engine, confidence, signals, [f for f in families if f not in mapped])
+    unmapped = [family for family in families if family not in mapped]
+    return Identity(profile.engine, confidence, signals, unmapped, *version_of(profile, present))
 
 
 def _rest(profile: Profile, part: Part, present: set[str]) -> list[str]:

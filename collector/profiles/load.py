@@ -14,7 +14,7 @@ from core import yaml
 def profiles() -> tuple[Profile, ...]:
     """Every profile, in the order of its engine's name."""
     found = []
-    for entry in sorted(files(__package__).iterdir(), key=lambda e: e.name):
+    for entry in sorted(files(__package__).iterdir(), key=lambda e: e.name.removesuffix(".yaml")):
         if entry.name.endswith(".yaml"):
             text = entry.read_text(encoding="utf-8")
             digest = hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -93,6 +93,42 @@ def _begins(value: str, entry: str) -> bool:
     return entry.endswith("*") and value.startswith(entry[:-1])
 
 
+class Marker(BaseModel):
+    """A metric name that came or went with a version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """Without the profile's prefix."""
+    after: str = ""
+    """The last version known without it."""
+    since: str = ""
+    """The first version known with it."""
+    gone: str = ""
+    """The first later version known without it."""
+    always: bool = False
+    """From `since` on it is on every whole page, so that its absence tells an older version."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Marker:
+        if not (self.after or self.since or self.gone):
+            raise ValueError("after, since or gone is needed")
+        return self
+
+
+class Versions(BaseModel):
+    """Which versions a profile knows, and how a page tells which it may be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    covered: str
+    reason: str
+    """Why a page without any of the marked names does not tell its version."""
+    whole_with: tuple[str, ...] = ()
+    """Whole raw names that stand together on a whole page; only there an absence tells anything."""
+    markers: tuple[Marker, ...] = ()
+
+
 class Profile(BaseModel):
     """One engine: how its page is recognised and read."""
 
@@ -118,6 +154,7 @@ class Profile(BaseModel):
     """As a part's, for all of them."""
     scrape: dict[str, str] = Field(default_factory=dict)
     blank_from: float = float("inf")
+    versions: Versions = Versions(covered="not known", reason="The profile knows no names that tell versions apart.")
     signals: dict[str, tuple[Part, ...]]
     cannot: dict[str, str] = Field(default_factory=dict)
     revision: str = ""

@@ -139,6 +139,45 @@ EPP = (
     + "llm_d_epp_request_output_tokens_sum 50\ninference_objective_output_tokens_sum 50\n"
 )
 
+VLLM_ROUTER = """\
+# TYPE vllm_router_requests_total counter
+vllm_router_requests_total{route="/v1/completions"} 40
+
+# TYPE vllm_router_request_errors_total counter
+vllm_router_request_errors_total{route="/v1/completions",error_type="non_retryable_error"} 3
+vllm_router_request_errors_total{route="/v1/completions",error_type="no_available_workers"} 20
+# TYPE vllm_router_retries_exhausted_total counter
+vllm_router_retries_exhausted_total{route="/v1/completions"} 6
+# TYPE vllm_router_retries_total counter
+vllm_router_retries_total{route="/v1/completions"} 24
+# TYPE vllm_router_generate_duration_seconds histogram
+vllm_router_generate_duration_seconds_bucket{le="0.001"} 0
+vllm_router_generate_duration_seconds_bucket{le="+Inf"} 40
+"""
+
+_SMG = 'router_type="http",backend_type="regular",connection_mode="http",model="tiny",endpoint="completions"'
+SGLANG_ROUTER = f"""\
+# TYPE smg_http_responses_total counter
+smg_http_responses_total{{status_code="503",error_code="no_available_workers"}} 4
+smg_http_responses_total{{status_code="200",error_code=""}} 60
+# TYPE smg_http_rate_limit_total counter
+smg_http_rate_limit_total{{result="rejected"}} 2
+smg_http_rate_limit_total{{result="allowed"}} 99
+# TYPE smg_router_requests_total counter
+smg_router_requests_total{{{_SMG},streaming="true"}} 50
+# TYPE smg_router_request_errors_total counter
+smg_router_request_errors_total{{{_SMG},error_type="validation_error"}} 1
+# TYPE smg_worker_retries_total counter
+smg_worker_retries_total{{worker_type="regular",endpoint="completions"}} 12
+# TYPE smg_worker_retries_exhausted_total counter
+smg_worker_retries_exhausted_total{{worker_type="regular",endpoint="completions"}} 3
+# TYPE smg_router_request_duration_seconds histogram
+smg_router_request_duration_seconds_bucket{{{_SMG},le="0.001"}} 0
+smg_router_request_duration_seconds_bucket{{{_SMG},le="+Inf"}} 40
+smg_router_request_duration_seconds_sum{{{_SMG}}} 0.5
+smg_router_request_duration_seconds_count{{{_SMG}}} 40
+"""
+
 _COUNTS = [
     (
         "sglang",
@@ -198,6 +237,29 @@ _COUNTS = [
         },
     ),
     ("epp", EPP, {"e2e": (1, 3), "ttft": (2, 2), "generation_tokens": 50}),
+    (
+        "vllm-router",
+        VLLM_ROUTER,
+        {
+            "requests good": 40,
+            "requests excluded non_retryable_error": 3,
+            "requests bad failed": 6,
+            "retries": 24,
+        },
+    ),
+    (
+        "sglang-router",
+        SGLANG_ROUTER,
+        {
+            "requests good": 40,
+            "requests bad failed": 3,
+            "requests bad rejected": 2,
+            "requests excluded validation_error": 1,
+            "http_responses 2xx": 60,
+            "http_responses 5xx": 4,
+            "retries": 12,
+        },
+    ),
 ]
 
 
@@ -254,6 +316,8 @@ def test_where_each_engine_tells_the_dimensions() -> None:
     assert groups(LITELLM) == {(("model", "gpt"),), (("model", "gpt"), ("tenant", "blue"))}
     assert groups(_litellm(200, 1, model="other", team="red")) == {(("model", "other"), ("tenant", "red"))}
     assert (("model", "m"), ("tenant", "acme")) in groups(EPP)
+    assert groups(VLLM_ROUTER, {"model": "llama"}) == {(("model", "llama"),)}
+    assert groups(SGLANG_ROUTER) == {(("model", "tiny"),)}
 
 
 def test_bounds_are_in_the_signals_unit() -> None:

@@ -100,7 +100,9 @@ def test_a_counter_that_stands_on_a_page_in_two_spellings_counts_once(other: str
 
 
 def test_a_router_that_shares_the_prefix_is_not_the_engine() -> None:
-    assert recognise({"vllm_router_requests_total", "vllm_router_active_workers"}) == (None, 0.0)
+    profile, _ = recognise({"vllm_router_requests_total", "vllm_router_active_workers"})
+    assert profile is not None
+    assert (profile.engine, profile.layer) == ("vllm-router", "router")
 
 
 def test_a_page_of_a_web_server_alone_is_no_engines() -> None:
