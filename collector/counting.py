@@ -17,6 +17,7 @@ import orjson
 import zstandard
 
 from collector.counters import Columns, Reading, Table, cells_of, readings
+from collector.frozen import Stillness
 from collector.increments import Advance, Increment, Last, Page, Rise, TargetState, advance
 from collector.measures import Coverage, Layout
 from collector.placing import Span
@@ -53,11 +54,15 @@ class CountedPage(NamedTuple):
 
 class Outcome(NamedTuple):
     """What a page did: for target health. `progressed`: tokens or requests were finished, nothing was waiting,
-    or the process has only begun."""
+    or the process has only begun. `relabelled`: counters that go on under another name. `overtook`: a restart that only
+    start times tell of. `frozen`: the page says that requests are in flight, and nothing moves."""
 
     progressed: bool
     sawtooth: bool
     not_monotonic: tuple[str, ...]
+    relabelled: int = 0
+    overtook: bool = False
+    frozen: bool = False
 
 
 @dataclass
@@ -81,6 +86,7 @@ class SourceCounter:
     _dumped: bytes = b""
     _changed: bool = False
     _last_span: Span | None = None
+    _stillness: Stillness = field(default_factory=Stillness)
 
     def __post_init__(self) -> None:
         if self.checkpoint.state is not None:
@@ -102,14 +108,18 @@ class SourceCounter:
         """Count a good scrape."""
         page = counted.page
         step = advance(self.state, page, self.watched_since, self.covered_until)
+        worked = _worked(counted.layout, step)
+        frozen = self._stillness.look(page.time, counted.gauges, moved=worked)
         self._remember_groups(counted.layout.coverage)
         self._expect(page.time, now)
         self._count(counted.layout, step.increments, now)
         if step.rise is not None:
             self._count_all(step.rise, now)
-        self._cover(counted, step, now)
+        if not frozen:
+            self._cover(counted, step, now)
         self.state = step.state
-        return Outcome(_progressed(counted, step), step.sawtooth, step.not_monotonic)
+        progressed = worked or _rests(counted)
+        return Outcome(progressed, step.sawtooth, step.not_monotonic, step.relabelled, step.overtook, frozen)
 
     def miss(self, time: float, now: float) -> None:
         """An attempt failed: the time was expected, and is not covered unless the same process answers again."""
@@ -291,17 +301,17 @@ class SourceCounter:
             )
 
 
-def _progressed(counted: CountedPage, step: Advance) -> bool:
+def _rests(counted: CountedPage) -> bool:
+    """Whether nothing waits, or nothing tells of work."""
     waiting = any(value > 0 for atom, value in counted.gauges if atom.measure.name == "queue_depth")
-    work = counted.layout.work
-    began_anew = not step.survived
-    return began_anew or not waiting or not work or _worked(counted.layout, step)
+    return not waiting or not counted.layout.work
 
 
 def _worked(layout: Layout, step: Advance) -> bool:
+    """Whether work was finished since the last page, or a process began."""
     if step.rise is not None:
         return bool(step.rise.gained[layout.worked].any())
-    return any(gained.key in layout.work for gained in step.increments)
+    return not step.survived or any(gained.key in layout.work for gained in step.increments)
 
 
 @lru_cache(_FAMILIES)

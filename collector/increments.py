@@ -32,6 +32,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from collector.counters import Columns, Reading, Table, Values
+from collector.renames import renamed
 from storage.series.arrays import Ints
 
 BIRTH_WINDOW = 300.0
@@ -142,6 +143,10 @@ class Advance(NamedTuple):
     sawtooth: bool
     not_monotonic: tuple[str, ...]
     rise: Rise | None = None
+    relabelled: int = 0
+    """Counters that go on under another name."""
+    overtook: bool = False
+    """A restart showed no smaller value than before: only its start time tells of it."""
 
 
 class _Process(Enum):
@@ -170,6 +175,7 @@ class _Walk:
     moves: Sequence[_Move]
     fallen: frozenset[str]
     lone_small_fall: str | None
+    split: frozenset[str] = frozenset()
     increments: list[Increment] = field(default_factory=list)
 
     def verdict(self, move: _Move) -> Verdict:
@@ -180,7 +186,7 @@ class _Walk:
         if _Process.LATER in (self.process, own):
             return Verdict.RESTARTED
         if last is None:
-            known = self.before.complete and self.before.revision == self.page.revision
+            known = self.before.complete and self.before.revision == self.page.revision and key not in self.split
             return Verdict.BORN if known else Verdict.BASELINE
         if key == self.lone_small_fall:
             return Verdict.NOT_MONOTONIC
@@ -198,25 +204,29 @@ def advance(before: TargetState | None, page: Page, watched_since: float, discov
     rise = _rise(before, page, process)
     if rise is not None:
         return Advance([], _next_state(before, page, process, ()), True, before.time, False, (), rise)
-    moves = _moves(before, page, process)
+    found = _renamed(before, page, process, _moves(before, page, process))
+    moves = found.moves
     fallen = _fallen(moves) if process is _Process.SAME else frozenset()
     if _overtaken(before, page, process, fallen):
         return Advance([], before, False, page.time, len(before.falls) > SAWTOOTH_FALLS, ())
     lone = _lone_small_fall(before, page, fallen)
     unexplained = process is _Process.OTHER or (lone is None and _fell_back(before, fallen))
     falls = _falls(before, page.time, unexplained)
-    walk = _Walk(page, before, process, moves, fallen, lone)
+    walk = _Walk(page, before, process, moves, fallen, lone, found.split)
     sawtooth = len(falls) > SAWTOOTH_FALLS
     if not sawtooth:
         _count(walk)
     survived = process is _Process.SAME and not unexplained and not sawtooth and not _recreated(walk)
     return Advance(
         walk.increments,
-        _next_state(before, page, process, falls),
+        _next_state(before, page, process, falls, found.old),
         survived,
         before.time if survived else _restart_time(walk),
         sawtooth,
         (lone,) if lone is not None else (),
+        None,
+        len(found.old),
+        _overtook(walk),
     )
 
 
@@ -264,6 +274,42 @@ def _moves(before: TargetState, page: Page, process: _Process) -> list[_Move]:
         for key, reading in page.counters.items()
         if not (same and reading == shown.get(key))
     ]
+
+
+class _Found(NamedTuple):
+    """The counters to look at, those among the last page's that go on under another name, and what is split."""
+
+    moves: list[_Move]
+    old: frozenset[str]
+    split: frozenset[str]
+
+
+def _renamed(before: TargetState, page: Page, process: _Process, moves: list[_Move]) -> _Found:
+    """In another process nothing goes on."""
+    fresh = [move.key for move in moves if move.last is None] if process is _Process.SAME else []
+    gone = (before.counters.keys() | before.away.keys()) - page.counters.keys() if fresh else set()
+    if not gone:
+        return _Found(moves, frozenset(), frozenset())
+    names = renamed(gone, fresh)
+    last = {key: _joined([one for k in old if (one := before.last(k))]) for key, old in names.origins.items()}
+    moved = [move._replace(last=last.get(move.key, move.last)) for move in moves]
+    return _Found(moved, frozenset(one for old in names.origins.values() for one in old), names.split)
+
+
+def _joined(old: Sequence[Last]) -> Last:
+    """Counters that one goes on from, as if they had been one."""
+    created = old[0].created if len(old) == 1 else None
+    values = tuple(map(sum, zip(*(one.values for one in old), strict=True)))
+    return Last(values, created, min(one.seen for one in old))
+
+
+def _overtook(walk: _Walk) -> bool:
+    again = [(reading.values, last.values) for _, reading, last in walk.moves if last and _began(walk, last, reading)]
+    return any(any(old) for _, old in again) and not any(any(map(lt, new, old)) for new, old in again)
+
+
+def _began(walk: _Walk, last: Last, reading: Reading) -> bool:
+    return _Process.LATER in (walk.process, _of_series(last, reading))
 
 
 def _recreated(walk: _Walk) -> bool:
@@ -342,23 +388,26 @@ def _restart_time(walk: _Walk) -> float:
     return min(max(walk.before.time, start), walk.page.time) if start is not None else walk.page.time
 
 
-def _next_state(before: TargetState | None, page: Page, process: _Process, falls: Sequence[float]) -> TargetState:
-    away = _away(before, page) if before is not None and process is _Process.SAME else {}
+def _next_state(
+    before: TargetState | None, page: Page, process: _Process, falls: Sequence[float], old: frozenset[str] = frozenset()
+) -> TargetState:
+    away = _away(before, page, old) if before is not None and process is _Process.SAME else {}
     start = page.process_start
     if start is None and before is not None:
         start = before.process_start
     return TargetState(page.time, start, page.complete, page.revision, page.counters, tuple(falls), away)
 
 
-def _away(before: TargetState, page: Page) -> dict[str, Last]:
-    missing = () if _same_shape(before, page) else before.counters.keys() - page.counters.keys()
-    if not missing and not before.away:
+def _away(before: TargetState, page: Page, old: frozenset[str]) -> dict[str, Last]:
+    """What the page lacks, without what it shows under another name."""
+    lost = () if _same_shape(before, page) else before.counters.keys() - page.counters.keys() - old
+    if not lost and not before.away:
         return {}
-    gone = {key: Last(*before.counters[key], before.time) for key in missing}
+    gone = {key: Last(*before.counters[key], before.time) for key in lost}
     return {
         key: last
         for key, last in (*before.away.items(), *gone.items())
-        if key not in page.counters and page.time - last.seen < VANISHED_MEMORY
+        if key not in page.counters and key not in old and page.time - last.seen < VANISHED_MEMORY
     }
 
 

@@ -18,6 +18,9 @@ from core.signals import SIGNALS
 from storage.ledger.dictionary import Atom
 from storage.plan import MeasurePlan, SelectorMeasure
 
+_PROCESS = "pid"
+"""The label by which prometheus_client tells the processes of one server apart (its multiprocess mode)."""
+
 
 @dataclass
 class _Page:
@@ -101,6 +104,7 @@ class LayoutBuilder:
             tuple(coverage),
             tuple(sorted(slots.signals)),
             tuple(sorted(slots.unmapped)),
+            tuple(sorted(slots.per_pid)),
         )
         return layout, frozenset(page.asked)
 
@@ -145,15 +149,19 @@ class LayoutBuilder:
                 slots.count(page, histogram.key, histogram.indices, 1.0, Atom(measure, group), histogram.created)
                 groups.add(group)
             return groups
-        for index in _read(page, profile, part, name):
+        read = _read(page, profile, part, name)
+        if any(_has(page, index, _PROCESS) for index in read):
+            slots.per_pid.add(name)
+        for index, *others in _by_process(page, read) if part.kind == "gauge" else ([index] for index in read):
             group = self._group(page, profile, index)
             groups.add(group)
-            self._scalar(page, profile, signal, part, index, group, slots)
+            self._scalar(page, profile, found, index, group, slots)
+            if others:
+                slots.gauges[-1] = slots.gauges[-1]._replace(others=tuple(others))
         return groups
 
-    def _scalar(
-        self, page: _Page, profile: Profile, signal: str, part: Part, index: int, group: Group, slots: _Slots
-    ) -> None:
+    def _scalar(self, page: _Page, profile: Profile, found: _Found, index: int, group: Group, slots: _Slots) -> None:
+        signal, part, _ = found
         if part.kind == "counter":
             value = dict(page.series[index].labels).get(part.label, "")
             measure = Measure(signal, profile.layer, _attributes(part, value, slots))
@@ -189,6 +197,7 @@ class _Slots:
     times: list[Atom] = field(default_factory=list)
     unmapped: set[str] = field(default_factory=set)
     signals: set[str] = field(default_factory=set)
+    per_pid: set[str] = field(default_factory=set)
 
     def count(
         self, page: _Page, key: str, indices: tuple[int, ...], scale: float, atom: Atom, created: int | None
@@ -217,6 +226,14 @@ def _read(page: _Page, profile: Profile, part: Part, name: str) -> list[int]:
         wholes = {page.series[index].labels for index in found if not _has(page, index, label)}
         found = [index for index in found if not _has(page, index, label) or _without(page, index, label) not in wholes]
     return found
+
+
+def _by_process(page: _Page, found: Sequence[int]) -> list[list[int]]:
+    """The series, those together that differ in their process alone."""
+    same: dict[Labels, list[int]] = {}
+    for index in found:
+        same.setdefault(_without(page, index, _PROCESS), []).append(index)
+    return list(same.values())
 
 
 def _has(page: _Page, index: int, label: str) -> bool:

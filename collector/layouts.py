@@ -93,7 +93,8 @@ def narrowed(layout: Layout, places: Ints) -> Layout:
         return slot._replace(indices=tuple(rank[i] for i in slot.indices), created=created)
 
     def gauge(slot: GaugeSlot) -> GaugeSlot:
-        return slot._replace(at=rank[slot.at], rest=tuple(rank[i] for i in slot.rest))
+        rest, others = (tuple(rank[i] for i in found) for found in (slot.rest, slot.others))
+        return slot._replace(at=rank[slot.at], rest=rest, others=others)
 
     return replace(
         layout,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import aiohttp
 import numpy as np
 
+from collector.conditions import Conditions, Seen
 from collector.counting import Outcome
 from collector.discovery import Target
 from collector.exposition import PageReader, Reading, Series
@@ -58,6 +59,7 @@ class TargetLoop:
     tools: Tools
     tls: ssl.SSLContext | bool
     attempted_through: float
+    _conditions: Conditions = field(default_factory=Conditions)
     _pages: PageReader = field(default_factory=PageReader)
     _page_series: Sequence[Series] = field(default_factory=list)
     _page_refs: Refs = field(default_factory=_no_refs)
@@ -132,7 +134,9 @@ class TargetLoop:
         health.error_reason, health.error = None, None
         health.engine = profile.engine if profile is not None else None
         health.layer = profile.layer if profile is not None else None
-        health.conditions = _conditions(reading, outcome, layout.unmapped if layout is not None else ())
+        if layout is not None:
+            seen = Seen(layout, outcome, reading.types, reading.duplicates, self.reader.unread)
+            health.conditions = self._conditions.look(seen, time)
         health.groups = [dict(group) for group in self.reader.groups()]
         health.signals = self.reader.signals()
 
@@ -195,14 +199,3 @@ def _one_name(named: tuple[str, str]) -> tuple[str, str]:
 
 def _ms(time: float) -> int:
     return round(time * 1000)
-
-
-def _conditions(reading: Reading, outcome: Outcome, unmapped: Sequence[str]) -> list[str]:
-    found = []
-    if outcome.sawtooth:
-        found.append("sawtooth: counters go back and forth, as if several workers answered; excluded from all counts")
-    found += [f"not monotonic: {key} fell by less than 1 % and counts anew from there" for key in outcome.not_monotonic]
-    if reading.duplicates:
-        found.append(f"duplicates: {reading.duplicates} samples came twice on the page; the first was kept")
-    found += [f"unmapped: {value} is not known to the profile and counts as excluded" for value in unmapped]
-    return found

@@ -14,12 +14,13 @@ from typing import NamedTuple, Protocol
 
 from collector.counters import Columns, CounterSlot
 from core.labels import Labels
-from core.measures import Group
+from core.measures import Group, Measure
+from core.signals import SIGNALS
 from storage.ledger.dictionary import Atom
 from storage.series.arrays import Floats, Ints
 
-_WORK = ("requests", "generation_tokens")
-"""Signals that move while an engine works."""
+_OUTCOMES_OF_WORK = ("good", "excluded")
+"""A failure is no work: an engine that is dead behind a living server may still be answered for."""
 
 
 class RawSeries(Protocol):
@@ -33,12 +34,38 @@ class RawSeries(Protocol):
 
 
 class GaugeSlot(NamedTuple):
-    """A raw gauge: the value, or with `rest` its share of the whole that they make together, if the first is known."""
+    """A raw gauge: the value, or with `rest` its share of the whole that they make together, if the first is known.
+
+    `others`: the same gauge as other processes of one engine have it. Each tells its part of a number; of a share only
+    one of them tells more than the zero that it began with, so the greatest counts.
+    """
 
     at: int
     rest: tuple[int, ...]
     scale: float
     atom: Atom
+    others: tuple[int, ...] = ()
+
+    def value(self, values: Floats, blank_from: float) -> float | None:
+        """In the signal's unit; None where it is blank or no number."""
+        if self.others:
+            known = [v for i in (self.at, *self.others) if _known(v := float(values[i]), blank_from)]
+            joined = max if SIGNALS[self.atom.measure.name].unit == "share" else sum
+            return joined(known) * self.scale if known else None
+        value = float(values[self.at])
+        if not _known(value, blank_from):
+            return None
+        if self.rest:
+            rest = [v for i in self.rest if _known(v := float(values[i]), blank_from)]
+            whole = value + sum(rest)
+            if values[self.rest[0]] not in rest or whole <= 0:
+                return None
+            value /= whole
+        return value * self.scale
+
+
+def _known(value: float, blank_from: float) -> bool:
+    return not isnan(value) and value < blank_from
 
 
 class Coverage(NamedTuple):
@@ -60,6 +87,8 @@ class Layout:
     coverage: tuple[Coverage, ...]
     signals: tuple[str, ...] = ()
     unmapped: tuple[str, ...] = ()
+    per_pid: tuple[str, ...] = ()
+    """Metrics of which the page has a series for each process."""
 
     @cached_property
     def columns(self) -> Columns:
@@ -69,7 +98,7 @@ class Layout:
     @cached_property
     def work(self) -> frozenset[str]:
         """Keys of the counters that move while an engine works."""
-        return frozenset(slot.key for slot in self.counters if any(a.measure.name in _WORK for a in slot.atoms))
+        return frozenset(slot.key for slot in self.counters if any(_is_work(a.measure) for a in slot.atoms))
 
     @cached_property
     def worked(self) -> Ints:
@@ -80,13 +109,17 @@ class Layout:
     def read_gauges(self, values: Floats, blank_from: float) -> Iterable[tuple[Atom, float]]:
         """The page's gauges in their signal's unit; blanks and NaN are left out."""
         for slot in self.gauges:
-            value = float(values[slot.at])
-            if isnan(value) or value >= blank_from:
-                continue
-            if slot.rest:
-                rest = [v for i in slot.rest if not isnan(v := float(values[i])) and v < blank_from]
-                whole_ = value + sum(rest)
-                if values[slot.rest[0]] not in rest or whole_ <= 0:
-                    continue
-                value /= whole_
-            yield slot.atom, value * slot.scale
+            value = slot.value(values, blank_from)
+            if value is not None:
+                yield slot.atom, value
+
+    def unread_gauges(self, values: Floats, blank_from: float) -> list[str]:
+        """The measures of gauges that show no value."""
+        return [slot.atom.measure.name for slot in self.gauges if slot.value(values, blank_from) is None]
+
+
+def _is_work(measure: Measure) -> bool:
+    """Whether it moves while an engine works."""
+    return measure.name == "generation_tokens" or (
+        measure.name == "requests" and dict(measure.attrs).get("outcome") in _OUTCOMES_OF_WORK
+    )

@@ -37,6 +37,16 @@ class Counting(NamedTuple):
     signals: bool = True
 
 
+class Unread(NamedTuple):
+    """Keys of counters without a number that a counter can have, and signals of gauges without a value."""
+
+    counters: tuple[str, ...]
+    gauges: tuple[str, ...]
+
+
+_ALL_READ = Unread((), ())
+
+
 @dataclass
 class TargetReader:
     """Feeds one target's pages into its counter."""
@@ -47,6 +57,8 @@ class TargetReader:
     profile: Profile | None = None
     layout: Layout | None = None
     """How the last page was read, of those values that it reads; None until the next page."""
+    unread: Unread = _ALL_READ
+    """What of the last page was as if it were not there."""
     _keeper: LayoutKeeper | None = None
     _revision: str = ""
 
@@ -55,8 +67,12 @@ class TargetReader:
         layout, values = self._fitted(reading)
         start = float(values[layout.process_start]) if layout.process_start is not None else None
         blank_from = self.profile.blank_from if self.profile is not None else float("inf")
-        page = Page(time, layout.columns.read(values), start, complete=True, revision=self._revision)
+        counters = layout.columns.read(values)
+        page = Page(time, counters, start, complete=True, revision=self._revision)
         gauges = tuple(layout.read_gauges(values, blank_from))
+        unread = layout.unread_gauges(values, blank_from) if len(gauges) < len(layout.gauges) else ()
+        refused = [key for key in layout.columns.index if key not in counters] if len(counters) < len(layout.counters) else ()
+        self.unread = Unread(tuple(refused), tuple(unread))
         return self.counter.accept(CountedPage(page, layout, gauges), now)
 
     def recount(self, labels: Labels, counting: Counting) -> None:

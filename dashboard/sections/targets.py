@@ -17,9 +17,6 @@ MOST = 40
 _HEADS = ("State", "Target", "Serves", "Last scrape", "What is wrong")
 _EXCLUDING = "sawtooth"
 _ORDER = ("down", "excluded", "never scraped", "up")
-_MEANINGS = {
-    "sawtooth": "sawtooth: several processes answer behind this one address, so its counters are not counted",
-}
 
 
 def show(taken: Snapshot, filters: Filters) -> None:
@@ -43,9 +40,14 @@ def state_of(target: TargetHealth) -> str:
     """One word: down, excluded, never scraped or up."""
     if target.up is False:
         return "down"
-    if _EXCLUDING in target.conditions:
+    if any(_name(condition) == _EXCLUDING for condition in target.conditions):
         return "excluded"
     return "up" if target.up else "never scraped"
+
+
+def _name(condition: str) -> str:
+    """A condition's name stands before its meaning."""
+    return condition.partition(":")[0]
 
 
 def _meant(target: TargetHealth, filters: Filters) -> bool:
@@ -79,7 +81,7 @@ def _row(target: TargetHealth, now: float) -> Html:
 
 
 def _faults(target: TargetHealth) -> list[Html]:
-    found = [tag("span", _MEANINGS.get(name, name), cls="bl-line") for name in target.conditions]
+    found = [tag("span", condition, cls="bl-line") for condition in target.conditions]
     if target.up is False:
         error = f"{target.error_reason or 'no reason given'}: {target.error or 'no text given'}"
         found.insert(0, tag("span", error, cls="bl-line"))

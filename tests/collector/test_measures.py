@@ -149,3 +149,14 @@ def test_one_selector_with_two_lists_of_bounds_keeps_target_time_once() -> None:
 def test_a_selector_that_matches_nothing_has_no_group() -> None:
     item = SelectorMeasure(selector="absent_total")
     assert read(VLLM, {}, (item,)).layout.coverage[-1] == (item.name, "", frozenset())
+
+
+def test_failures_are_no_work_since_a_web_server_may_count_them_for_a_dead_engine() -> None:
+    page = 'sglang:num_requests_total{model_name="m"} 1\nsglang:generation_tokens_total{model_name="m"} 1\n'
+    failed = 'sglang:http_responses_total{endpoint="/generate",method="POST",status_code="503"} 1\n'
+    layout = read(page + failed).layout
+    assert layout.work == {
+        'sglang:num_requests_total{model_name="m"}',
+        'sglang:generation_tokens_total{model_name="m"}',
+    }
+    assert len(layout.counters) == 3

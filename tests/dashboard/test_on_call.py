@@ -177,7 +177,7 @@ def test_targets_that_are_down_come_first_with_their_reason(world: World, opened
     assert targets.startswith(", 1 excluded, 1 never scraped, 2 up")
     assert targets.index("▼ down") < targets.index("■ excluded") < targets.index("○ never scraped")
     assert "timeout: no answer within 10 s" in targets
-    assert "several processes answer behind this one address" in targets
+    assert "as if several workers answered" in targets
     assert "secret" not in page.markup
 
 
