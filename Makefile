@@ -9,11 +9,12 @@ UV_VERSION := 0.13.9
 TORCH := torch==2.13.0
 WORKERS ?= 2
 
-.PHONY: help setup up test lint soak lock clean
+.PHONY: help setup up test test-engines lint soak lock clean
 
 help:
 	@echo "make up      run Burnline with a demo fleet until Ctrl-C (sets up first)"
 	@echo "make test    lint, type-check and test (sets up first)"
+	@echo "make test-engines  only the tests at real engines and routers, which it installs (2.6 GB)"
 	@echo "make setup   only prepare $(VENV)"
 	@echo "make soak    the ten-minute run: ledger against journal"
 	@echo "make lock    write requirements.lock anew from pyproject.toml"
@@ -41,6 +42,13 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not soak" --cov --cov-report=term:skip-covered -q
+
+# 4 minutes, most of it starts of vLLM; installing takes 20 s with a warm package cache.
+test-engines: $(READY)
+	.ci/engines/install-vllm
+	.ci/engines/install-routers
+	.ci/engines/install-triton
+	BURNLINE_NO_SKIPS=1 $(BIN)/python -m pytest -n 0 tests/e2e/engines -q
 
 soak: $(READY)
 	$(BIN)/python -m pytest -m soak -q

@@ -26,6 +26,8 @@ class Seen(NamedTuple):
     types: Mapping[str, str]
     duplicates: int
     unread: Unread
+    silence: str | None = None
+    """Why it is odd that the target finished nothing."""
 
 
 @dataclass
@@ -62,6 +64,8 @@ def _lasting(seen: Seen) -> Iterable[str]:
         yield "sawtooth: counters go back and forth, as if several workers answered; excluded from all counts"
     if outcome.frozen:
         yield "frozen: requests are in flight and nothing of the engine moves; its gauges and its time are not counted"
+    if seen.silence:
+        yield f"silent: {seen.silence}; it has stopped, or it is given nothing to do"
     if seen.duplicates:
         yield f"duplicates: {seen.duplicates} samples came twice on the page; the first was kept"
     if seen.unread.counters:

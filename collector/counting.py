@@ -55,7 +55,8 @@ class CountedPage(NamedTuple):
 class Outcome(NamedTuple):
     """What a page did: for target health. `progressed`: tokens or requests were finished, nothing was waiting,
     or the process has only begun. `relabelled`: counters that go on under another name. `overtook`: a restart that only
-    start times tell of. `frozen`: the page says that requests are in flight, and nothing moves."""
+    start times tell of. `frozen`: the page says that requests are in flight, and nothing moves. `finished`: requests
+    that ended well."""
 
     progressed: bool
     sawtooth: bool
@@ -63,6 +64,7 @@ class Outcome(NamedTuple):
     relabelled: int = 0
     overtook: bool = False
     frozen: bool = False
+    finished: int = 0
 
 
 @dataclass
@@ -118,8 +120,15 @@ class SourceCounter:
         if not frozen:
             self._cover(counted, step, now)
         self.state = step.state
-        progressed = worked or _rests(counted)
-        return Outcome(progressed, step.sawtooth, step.not_monotonic, step.relabelled, step.overtook, frozen)
+        return Outcome(
+            worked or _rests(counted),
+            step.sawtooth,
+            step.not_monotonic,
+            step.relabelled,
+            step.overtook,
+            frozen,
+            _finished(counted.layout, step),
+        )
 
     def miss(self, time: float, now: float) -> None:
         """An attempt failed: the time was expected, and is not covered unless the same process answers again."""
@@ -299,6 +308,13 @@ class SourceCounter:
                 tuple(saved["falls"]),
                 _others(last, shown),
             )
+
+
+def _finished(layout: Layout, step: Advance) -> int:
+    """Requests that ended well since the last page."""
+    if step.rise is not None:
+        return int(step.rise.gained[layout.ended_well].sum())
+    return sum(gained.values[-1] for gained in step.increments if gained.key in layout.finished)
 
 
 def _rests(counted: CountedPage) -> bool:

@@ -19,6 +19,7 @@ from collector.counting import Outcome
 from collector.discovery import Target
 from collector.exposition import PageReader, Reading, Series
 from collector.metrics import CollectorMetrics
+from collector.peers import Peers
 from collector.scrape import Body, fetch
 from collector.settings import ScrapeJob
 from collector.synthetic import Scrape, labels_of
@@ -40,6 +41,7 @@ class Tools(NamedTuple):
     series: SeriesWriter
     clock: Clock
     metrics: CollectorMetrics
+    peers: Peers
     go: asyncio.Event
     """Cleared while a new plan is adopted: pages that arrive meanwhile are counted right after, under the new plan."""
 
@@ -135,10 +137,19 @@ class TargetLoop:
         health.engine = profile.engine if profile is not None else None
         health.layer = profile.layer if profile is not None else None
         if layout is not None:
-            seen = Seen(layout, outcome, reading.types, reading.duplicates, self.reader.unread)
+            silence = self._silence(outcome, time)
+            seen = Seen(layout, outcome, reading.types, reading.duplicates, self.reader.unread, silence)
             health.conditions = self._conditions.look(seen, time)
         health.groups = [dict(group) for group in self.reader.groups()]
         health.signals = self.reader.signals()
+
+    def _silence(self, outcome: Outcome, time: float) -> str | None:
+        """Compare it with those that serve the same."""
+        url, layer, peers = self.target.url, self.health.layer, self.tools.peers
+        if layer is None:
+            return None
+        peers.note(url, layer, self.reader.groups(), time, outcome.finished)
+        return peers.silence(url, time)
 
     # Raw samples, for the debug pages: given up first when the disk is full.
 
@@ -179,6 +190,7 @@ class TargetLoop:
         time = self.tools.clock.now()
         self._end([*np.unique(self._page_refs).tolist(), *self._own_refs], time)
         self._page_series, self._page_refs, self._own_refs = [], _no_refs(), ()
+        self.tools.peers.left(self.target.url)
         self.reader.counter.left(time)
         self.health.left_at = time
 

@@ -102,9 +102,23 @@ class Layout:
 
     @cached_property
     def worked(self) -> Ints:
-        """Where in the columns the last values of those counters stand."""
+        """Where in the columns the values of those counters stand."""
+        return self._places_of(self.work)
+
+    @cached_property
+    def finished(self) -> frozenset[str]:
+        """Keys of the counters of requests that ended well."""
+        return frozenset(slot.key for slot in self.counters if any(_ended_well(a.measure) for a in slot.atoms))
+
+    @cached_property
+    def ended_well(self) -> Ints:
+        """Where in the columns the values of those counters stand."""
+        return self._places_of(self.finished)
+
+    def _places_of(self, keys: frozenset[str]) -> Ints:
+        """The place of each counter's last value."""
         ends = self.columns.firsts[1:] - 1
-        return ends[[place for place, slot in enumerate(self.counters) if slot.key in self.work]]
+        return ends[[place for place, slot in enumerate(self.counters) if slot.key in keys]]
 
     def read_gauges(self, values: Floats, blank_from: float) -> Iterable[tuple[Atom, float]]:
         """The page's gauges in their signal's unit; blanks and NaN are left out."""
@@ -123,3 +137,7 @@ def _is_work(measure: Measure) -> bool:
     return measure.name == "generation_tokens" or (
         measure.name == "requests" and dict(measure.attrs).get("outcome") in _OUTCOMES_OF_WORK
     )
+
+
+def _ended_well(measure: Measure) -> bool:
+    return measure.name == "requests" and ("outcome", "good") in measure.attrs

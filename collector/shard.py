@@ -22,6 +22,7 @@ from collector.counting import SourceCounter
 from collector.discovery import Discovery, Target
 from collector.loop import TargetLoop, Tools
 from collector.metrics import CollectorMetrics
+from collector.peers import Peers
 from collector.scrape import new_session, ssl_context
 from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
@@ -87,7 +88,7 @@ class CollectorShard:
     async def run(self, stop: asyncio.Event) -> None:
         """Scrape and flush until `stop` is set."""
         async with new_session() as session:
-            self._tools = Tools(session, self._series, self._clock, self._metrics, asyncio.Event())
+            self._tools = Tools(session, self._series, self._clock, self._metrics, Peers(), asyncio.Event())
             self._tools.go.set()
             work = [asyncio.create_task(self._watch(job)) for job in self._settings.scrape]
             work += [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._keep_house())]

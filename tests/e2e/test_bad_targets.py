@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from collector import discovery
+from collector import discovery, peers
 from collector import shard as shard_module
 from collector.metrics import CollectorMetrics
 from collector.settings import CollectorSettings, HttpSd, ScrapeJob, StaticTargets
@@ -333,6 +333,49 @@ def test_a_bad_target_that_recovers_loses_nothing(tmp_path: Path) -> None:
                 await settled(shard, engine)
 
     asyncio.run(live())
+
+
+def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
+    page = (
+        "# TYPE vllm:generation_tokens_total gauge\n"
+        'vllm:generation_tokens_total{model_name="m"} 5\n'
+        'vllm:generation_tokens_total{model_name="m"} 6\n'
+        'vllm:request_success_total{model_name="m",finished_reason="stop"} NaN\n'
+        'vllm:num_requests_running{model_name="m",pid="1"} 0\n'
+        'vllm:num_requests_running{model_name="m",pid="2"} 0\n'
+    )
+    return send(writer, page.encode())
+
+
+def test_what_is_odd_about_a_page_is_named_in_the_targets_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One page has it all; another one is sound, and only says nothing while two that serve the same go on."""
+    monkeypatch.setattr(peers, "WINDOW", 2.0)
+    monkeypatch.setattr(peers, "_FRESH", 0.1)
+    busy = {name: Engine() for name in ("a", "b")}
+    idle = Engine()
+    idle.count()
+    idle.rests = True
+
+    async def works(engine: Engine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        engine.counted += 50
+        await send(writer, engine.page())
+
+    async def live() -> dict[str, list[str]]:
+        server = Server({"odd": odd, "idle": idle, **{name: partial(works, one) for name, one in busy.items()}})
+        async with server.serving():
+            shard = Shard(tmp_path, static(server.address, "odd", "idle", *busy))
+            async with shard.running():
+                await until("the idle one is named", lambda: named(shard).get("idle"))
+                return await asyncio.to_thread(named, shard)
+
+    def named(shard: Shard) -> dict[str, list[str]]:
+        return {name: [one.partition(":")[0] for one in each.conditions] for name, each in shard.health().items()}
+
+    found = asyncio.run(live())
+    assert set(found.pop("odd")) >= {"duplicates", "no number", "per process", "typed gauge"}
+    assert found == {"idle": ["silent"], "a": [], "b": []}
 
 
 # Discovery.

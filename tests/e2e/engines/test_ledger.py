@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from collector.metrics import CollectorMetrics
-from collector.settings import CollectorSettings, ScrapeJob, StaticTargets
-from collector.shard import CollectorShard
-from core.clock import SystemClock
-from storage import fleet, migrate
-from storage.database import Database, sqlite_url
 from tests.e2e import truth
+from tests.e2e.engines.collecting import Collector
 from tests.e2e.engines.vllm_server import VllmServer
 
 pytestmark = [pytest.mark.xdist_group("vllm"), pytest.mark.timeout(400)]
-
-WITHIN = 30.0
 
 
 @dataclass
@@ -65,46 +54,6 @@ class Sent:
         self.first_tokens += 1
 
 
-class Collector:
-    """A shard in a thread of its own, as the test's clients block."""
-
-    def __init__(self, folder: Path, address: str) -> None:
-        self.database = Database(sqlite_url(folder / "b.db"))
-        migrate.upgrade(self.database)
-        static = (StaticTargets(targets=(address,), labels={"version": "v1", "region": "here"}),)
-        settings = CollectorSettings(flush_interval=0.5, scrape=(ScrapeJob(name="vllm", interval=1.0, static=static),))
-        self._shard = CollectorShard(self.database, folder, settings, SystemClock(), CollectorMetrics())
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._loop.run_until_complete, args=(self._shard.run(self._stop),))
-        thread.start()
-        try:
-            yield
-        finally:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            thread.join(WITHIN)
-            self._loop.close()
-            self.database.dispose()
-
-    def last_success(self) -> float:
-        """When the target was last scraped, as far as it is committed; 0 before that."""
-        return max((one.last_success_at or 0.0 for one in fleet.targets(self.database)), default=0.0)
-
-    def scraped_after(self, moment: float) -> None:
-        """Wait until a scrape that began after `moment` is in the ledger."""
-        until("a scrape is committed", lambda: self.last_success() > moment)
-
-
-def until(what: str, look: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not look():
-        assert time.monotonic() < deadline, f"not within {WITHIN:.0f} s: {what}"
-        time.sleep(0.1)
-
-
 def send(vllm: VllmServer, sent: Sent, length: int, streamed: int, refused: int) -> None:
     for number in range(length):
         sent.whole(vllm, prompt=f"word{number}", max_tokens=3 + number)
@@ -120,7 +69,7 @@ def send(vllm: VllmServer, sent: Sent, length: int, streamed: int, refused: int)
 
 def test_the_ledger_equals_what_the_clients_counted_over_a_restart(vllm: VllmServer, tmp_path: Path) -> None:
     sent = Sent()
-    collector = Collector(tmp_path, vllm.url.removeprefix("http://"))
+    collector = Collector(tmp_path, {"vllm": vllm.url.removeprefix("http://")})
     with collector.running():
         collector.scraped_after(0.0)  # what the server has done before is a baseline
         send(vllm, sent, length=6, streamed=4, refused=2)
