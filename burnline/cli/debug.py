@@ -82,7 +82,7 @@ def list_engines(json: JsonOption = False) -> None:
                     "engine": p.engine,
                     "layer": p.layer,
                     "versions": p.versions.covered,
-                    "scrape": p.scrape,
+                    "scrape": p.scrape.model_dump(exclude_defaults=True) | {"path": p.scrape.path},
                     "dimensions": p.dimensions,
                     "signals": sorted(p.signals),
                     "cannot": p.cannot,
@@ -92,8 +92,9 @@ def list_engines(json: JsonOption = False) -> None:
         )
         return
     for profile in profiles():
-        page = profile.scrape.get("path", "/metrics")
+        page = profile.scrape.path
         typer.echo(f"{profile.engine} ({profile.layer}, {page}): {', '.join(sorted(profile.signals))}")
-        typer.echo(f"  versions: {profile.versions.covered}")
+        port = f"; port {profile.scrape.port} by default" if profile.scrape.port else ""
+        typer.echo(f"  versions: {profile.versions.covered}{port}")
         for signal, reason in profile.cannot.items():
             typer.echo(f"  cannot tell {signal}: {reason}")

@@ -129,6 +129,18 @@ class Versions(BaseModel):
     markers: tuple[Marker, ...] = ()
 
 
+class Scrape(BaseModel):
+    """Where an engine's page is, and what it is sent as."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = "/metrics"
+    port: int | None = None
+    """The engine's default; None where it has none of its own for metrics, or none at all."""
+    content_type: str = ""
+    """As the engine sends it, whatever is asked for; `negotiated`: OpenMetrics where that is asked for."""
+
+
 class Profile(BaseModel):
     """One engine: how its page is recognised and read."""
 
@@ -152,7 +164,7 @@ class Profile(BaseModel):
     read, else the parts are added."""
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """As a part's, for all of them."""
-    scrape: dict[str, str] = Field(default_factory=dict)
+    scrape: Scrape = Scrape()
     blank_from: float = float("inf")
     versions: Versions = Versions(covered="not known", reason="The profile knows no names that tell versions apart.")
     signals: dict[str, tuple[Part, ...]]

@@ -317,7 +317,20 @@ def test_help_imports_nothing_heavy() -> None:
 def test_engines_list_says_what_each_tells_and_where_to_scrape_it(tmp_path: Path) -> None:
     found = {one["engine"]: one for one in json.loads(run(tmp_path, "engines", "list", "--json").out)}
     assert found.keys() >= {"dcgm", "epp", "litellm", "sglang", "tgi", "triton", "vllm"}
-    assert found["litellm"]["scrape"] == {"path": "/metrics/"}
+    assert found["litellm"]["scrape"] == {"path": "/metrics/", "port": 4000, "content_type": "negotiated"}
+    assert found["vllm"]["versions"] == "v0 of 0.5 and its like, v1 from 0.8 to 0.33"
     assert found["litellm"]["dimensions"]["tenant"][0] == "team_alias"
     assert "averages only" in found["triton"]["cannot"]["e2e"]
     assert "litellm (gateway, /metrics/): cost" in run(tmp_path, "engines", "list").out
+
+
+def test_engines_identify_tells_a_range_of_versions_or_why_not(tmp_path: Path) -> None:
+    page = tmp_path / "page.prom"
+    for text, version, reason in (
+        ("vllm:num_requests_waiting_by_reason 0\n", "after 0.17.1", None),
+        ("nv_inference_request_success 1\n", None, "Triton does not tell its version on the page; its /v2 does."),
+    ):
+        page.write_text(text)
+        found = json.loads(run(tmp_path, "engines", "identify", str(page), "--json").out)
+        assert (found["version"], found["version_reason"]) == (version, reason)
+        assert f"version: {version or 'not known'}" in run(tmp_path, "engines", "identify", str(page)).out

@@ -47,6 +47,8 @@ def test_a_part_is_of_the_kind_of_its_signal(profile: Profile) -> None:
         {"layer": "cloud"},
         {"signals": {"requests": [{"kind": "counter"}]}},
         {"signals": {"requests": [{"kind": "counter", "names": ["x"], "outcome": "fine"}]}},
+        {"scrape": {"paths": "/metrics"}},
+        {"versions": {"covered": "1", "reason": "x", "markers": [{"name": "y"}]}},
         {"colour": "red"},
     ],
 )
@@ -57,13 +59,34 @@ def test_a_profile_that_says_what_nobody_knows_is_refused(change: dict[str, obje
         Profile.model_validate({**sound, **change})
 
 
-@pytest.mark.parametrize("prefix", ["vllm:", "vllm_", "ray_vllm:", "ray_vllm_"])
+@pytest.mark.parametrize("prefix", ["vllm:", "vllm_", "ray_vllm:", "ray_vllm_", "kserve_vllm:", "kserve_vllm_"])
 def test_one_engine_is_read_alike_however_its_names_are_spelled(prefix: str) -> None:
     plain = read(VLLM)
     spelled = read(VLLM.replace("vllm:", prefix))
     assert spelled.profile == plain.profile
     assert spelled.counts() == plain.counts()
     assert spelled.gauges() == plain.gauges()
+
+
+def test_data_parallel_engines_of_one_process_are_added_up() -> None:
+    second = "".join(line for line in VLLM.splitlines(keepends=True) if 'engine="0"' in line)
+    both = read(VLLM + second.replace('engine="0"', 'engine="1"').replace(" 0.25", " 0.75"))
+    assert sum(1 for slot in both.layout.counters if slot.atoms[0].measure.name == "ttft") == 2
+    assert len({slot.atoms[0] for slot in both.layout.counters if slot.atoms[0].measure.name == "ttft"}) == 1
+    assert [value for name, value in both.gauges() if name == "kv_cache"] == [0.25, 0.75]
+
+
+def test_a_page_of_v0_is_read_by_its_old_names() -> None:
+    old = (
+        'vllm:time_per_output_token_seconds_bucket{model_name="m",le="0.01"} 3\n'
+        'vllm:time_per_output_token_seconds_bucket{model_name="m",le="+Inf"} 4\n'
+        'vllm:gpu_cache_usage_perc{model_name="m"} 0.5\n'
+        'vllm:num_requests_swapped{model_name="m"} 0\n'
+        'vllm:avg_prompt_throughput_toks_per_s{model_name="m"} 9\n'
+    )
+    found = read(old)
+    assert found.counts() == {("itl", ()): (3, 4)}
+    assert found.gauges() == [("kv_cache", 0.5)]
 
 
 def test_openmetrics_is_read_like_text() -> None:
