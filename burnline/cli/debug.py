@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from burnline.cli.common import JsonOption, print_json, table
+from burnline.cli.common import ConfigOption, JsonOption, open_database, print_json, settings_of, table
 from core.errors import ConfigError, Place
 
 app = typer.Typer(help="Look at what Burnline reads.", rich_markup_mode=None, no_args_is_help=True)
@@ -48,6 +48,26 @@ def parse(page: PageArgument, content_type: TypeOption = None, json: JsonOption 
         for error in described["errors"]:
             typer.echo(f"{page}:{error['line']}: {error['message']}", err=True)
     raise typer.Exit(1 if described["errors"] else 0)
+
+
+@app.command()
+def targets(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """List the targets in discovery, how they do, and what is odd about their pages."""
+    from burnline import views
+    from storage import fleet
+
+    found = fleet.targets(open_database(settings_of(config)))
+    if json:
+        print_json([views.target(one) for one in found])
+        return
+    states = {None: "never scraped", True: "up", False: "down"}
+    rows = []
+    for one in found:
+        error = [f"{one.error_reason}: {one.error}"] if one.up is False else []
+        first, *more = [*error, *one.conditions] or ["-"]
+        rows.append([states[one.up], one.job, one.engine or "-", one.url, first])
+        rows += [["", "", "", "", condition] for condition in more]
+    table(rows, ["STATE", "JOB", "ENGINE", "TARGET", "WHAT IS WRONG"])
 
 
 @engines.command()

@@ -20,6 +20,9 @@ from typer.testing import CliRunner
 
 from burnline.cli.app import app
 from burnline.cli.app import run as run_app
+from storage import fleet
+from storage.database import Database, sqlite_url
+from storage.fleet import TargetHealth
 
 ROOT = Path(__file__).parents[2]
 PAGE = """\
@@ -249,10 +252,29 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("words", ["slo status", "incident list", "silence list"])
+@pytest.mark.parametrize("words", ["slo status", "incident list", "silence list", "debug targets"])
 def test_an_empty_answer_is_an_empty_list(instance: Path, words: str) -> None:
     done = run(instance, *words.split(), "--json")
     assert (done.code, json.loads(done.out)) == (0, [])
+
+
+def test_debug_targets_says_what_is_wrong_with_each(tmp_path: Path) -> None:
+    (tmp_path / "burnline.yaml").write_text("storage: {directory: .}\n")
+    assert run(tmp_path, "db", "upgrade").code == 0
+    odd = TargetHealth("http://a:1/metrics", "0", "llm", {}, 15.0, 1.0, engine="vllm", up=True)
+    odd.conditions = ["frozen: nothing moves", "duplicates: 2 samples"]
+    gone = TargetHealth("http://b:1/metrics", "0", "llm", {}, 15.0, 1.0, up=False, error_reason="timeout", error="late")
+    database = Database(sqlite_url(tmp_path / "burnline.db"))
+    with database.write() as connection:
+        fleet.put_targets(connection, [odd, gone])
+    database.dispose()
+    assert [line.split() for line in run(tmp_path, "debug", "targets").out.splitlines()[1:]] == [
+        ["up", "llm", "vllm", "http://a:1/metrics", "frozen:", "nothing", "moves"],
+        ["duplicates:", "2", "samples"],
+        ["down", "llm", "-", "http://b:1/metrics", "timeout:", "late"],
+    ]
+    (found, _) = json.loads(run(tmp_path, "debug", "targets", "--json").out)
+    assert found["conditions"] == odd.conditions
 
 
 @pytest.mark.parametrize(
