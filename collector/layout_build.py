@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isnan
+from types import MappingProxyType
 from typing import NamedTuple
 
 from collector.counters import CounterSlot
 from collector.measures import Coverage, GaugeSlot, Layout, RawSeries
+from collector.pods import Pods, place_of
 from collector.profiles.identify import chosen
 from collector.profiles.model import Part, Profile
 from core.labels import Labels, make, render, with_target
@@ -72,11 +74,13 @@ class LayoutBuilder:
         target_labels: Mapping[str, str],
         dimensions: tuple[str, ...],
         plan: MeasurePlan,
+        pods: Pods = MappingProxyType({}),
     ) -> None:
         self._profile = profile
         self._target = target_labels
         self._dimensions = dimensions
         self._plan = plan
+        self._pods = pods
         self._alone: dict[str, str] = {}
 
     def build(self, series: Sequence[RawSeries]) -> Layout:
@@ -178,12 +182,13 @@ class LayoutBuilder:
 
     def _group(self, page: _Page, profile: Profile, index: int) -> Group:
         own = dict(page.series[index].labels)
+        held = self._pods.get(place_of(own, profile.join), {}) if profile.join else {}
         return make(
             (
                 dim,
                 next(
                     (own[n] for n in profile.dimensions.get(dim, ()) if own.get(n) and own[n] not in profile.absent),
-                    self._target.get(dim, own.get(dim, self._alone.get(dim, ""))),
+                    held.get(dim) or self._target.get(dim, own.get(dim, self._alone.get(dim, ""))),
                 ),
             )
             for dim in self._dimensions

@@ -23,6 +23,7 @@ from collector.discovery import Discovery, Target
 from collector.loop import TargetLoop, Tools
 from collector.metrics import CollectorMetrics
 from collector.peers import Peers
+from collector.pods import all_pods
 from collector.scrape import new_session, ssl_context
 from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
@@ -75,10 +76,10 @@ class CollectorShard:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._leaving: list[TargetLoop] = []
         self._started_at = clock.now()
-        self._counting = Counting(settings.dimensions, self._read_plan())
+        self._known = {one.url: one for one in fleet.targets(database, with_left=True)}
+        self._counting = Counting(settings.dimensions, self._read_plan(), pods=all_pods(self._known.values()))
         self._series = SeriesWriter(self._directory, settings.shard, clock, SeriesLimits())
         self._watched: dict[str, float] = {}
-        self._known = {one.url: one for one in fleet.targets(database, with_left=True)}
         with database.read() as connection:
             self._watermark = fleet.watermark(connection) or 0.0
         self._flush_lock = asyncio.Lock()
@@ -268,11 +269,24 @@ class CollectorShard:
             waited += _PLAN_POLL
             try:
                 await self._adopt(await asyncio.to_thread(self._read_plan))
+                await self._join_pods()
                 if waited >= _HOUSEKEEPING:
                     waited = 0.0
                     await asyncio.to_thread(self._clean)
             except StorageError as error:
                 log.warning("the plan is read, and old rows and files are cleaned, later: %s", error)
+
+    async def _join_pods(self) -> None:
+        """Count devices in the groups that the pods which hold them have now, whichever shard scrapes those."""
+        joining = [
+            loop for loop in self._loops.values() if loop.reader.profile is not None and loop.reader.profile.join
+        ]
+        if not joining:
+            return
+        targets = await asyncio.to_thread(fleet.targets, self._db)
+        self._counting = self._counting._replace(pods=all_pods(targets))
+        for loop in joining:
+            loop.reader.recount(loop.target.labels, self._counting)
 
     async def _adopt(self, new: MeasurePlan) -> None:
         """Count what the plan adds: its past from the recent series, then every page from now on."""
@@ -286,7 +300,7 @@ class CollectorShard:
             pasts = await asyncio.to_thread(self._count_past, loops, added, new.revision) if added else []
         finally:
             self._tools.go.set()
-        self._counting = Counting(self._settings.dimensions, new)
+        self._counting = self._counting._replace(plan=new)
         for loop in self._loops.values():
             loop.reader.recount(loop.target.labels, self._counting)
         for loop, past in pasts:

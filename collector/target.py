@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from collector.counting import CountedPage, Outcome, SourceCounter
@@ -12,6 +13,7 @@ from collector.increments import Page
 from collector.layout_build import LayoutBuilder
 from collector.layouts import LayoutKeeper
 from collector.measures import Layout, RawSeries
+from collector.pods import Pods
 from collector.profiles.model import Profile
 from core.labels import Labels
 from core.measures import Group
@@ -30,11 +32,13 @@ class PageValues(Protocol):
 
 
 class Counting(NamedTuple):
-    """How the fleet counts: its dimensions, the selectors beyond the signals, and whether signals are counted too."""
+    """How the fleet counts: its dimensions, the selectors beyond the signals, whether signals are counted too, and what
+    its pods serve."""
 
     dimensions: tuple[str, ...]
     plan: MeasurePlan
     signals: bool = True
+    pods: Pods = MappingProxyType({})
 
 
 class Unread(NamedTuple):
@@ -103,7 +107,8 @@ class TargetReader:
         return fit.layout, fit.values(reading.numbers)
 
     def _builder(self, profile: Profile | None) -> LayoutBuilder:
-        return LayoutBuilder(profile, dict(self.labels), self.counting.dimensions, self.counting.plan)
+        counting = self.counting
+        return LayoutBuilder(profile, dict(self.labels), counting.dimensions, counting.plan, counting.pods)
 
 
 def _revision(profile: Profile | None, counting: Counting) -> str:

@@ -104,6 +104,7 @@ def list_engines(json: JsonOption = False) -> None:
                     "versions": p.versions.covered,
                     "scrape": p.scrape.model_dump(exclude_defaults=True) | {"path": p.scrape.path},
                     "dimensions": p.dimensions,
+                    "join": list(p.join),
                     "signals": sorted(p.signals),
                     "cannot": p.cannot,
                 }

@@ -155,6 +155,9 @@ class Profile(BaseModel):
     not_prefixes: tuple[str, ...] = ()
     dimensions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The page's labels that tell a dimension, best first; else the target's label of that name, else the page's."""
+    join: tuple[str, ...] = ()
+    """The page's labels that name the pod which holds a device: where a target of the fleet has the same labels, its
+    dimensions are the device's."""
     one_a_page: tuple[str, ...] = ()
     """Dimensions of which a process has one value: series that do not tell it share what the others tell."""
     absent: tuple[str, ...] = ()

@@ -378,6 +378,34 @@ def test_what_is_odd_about_a_page_is_named_in_the_targets_health(
     assert found == {"idle": ["silent"], "a": [], "b": []}
 
 
+async def gpu(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, b'DCGM_FI_DEV_GPU_UTIL{gpu="0",namespace="serving",pod="llama-0"} 50\n')
+
+
+def test_a_gpu_counts_for_the_model_in_its_pod_once_the_pod_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_module, "_PLAN_POLL", 0.1)
+
+    async def live() -> None:
+        server = Server({"engine": Engine(), "gpu": gpu})
+        async with server.serving():
+            pod = {"namespace": "serving", "pod": "llama-0", "version": "v1"}
+            both = (
+                StaticTargets(targets=(server.address,), labels={"__metrics_path__": "/gpu", "name": "gpu"}),
+                StaticTargets(
+                    targets=(server.address,), labels={"__metrics_path__": "/engine", "name": "engine", **pod}
+                ),
+            )
+            shard = Shard(tmp_path, ScrapeJob(name="job", interval=INTERVAL, static=both))
+            async with shard.running():
+                wanted = [{"model": "m", "version": "v1"}]
+                await until("the GPU is known", lambda: "gpu" in shard.health())
+                await until("it is the model's", lambda: shard.health()["gpu"].groups == wanted)
+
+    asyncio.run(live())
+
+
 # Discovery.
 
 
