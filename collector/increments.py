@@ -304,12 +304,11 @@ def _joined(old: Sequence[Last]) -> Last:
 
 
 def _overtook(walk: _Walk) -> bool:
-    again = [(reading.values, last.values) for _, reading, last in walk.moves if last and _began(walk, last, reading)]
-    return any(any(old) for _, old in again) and not any(any(map(lt, new, old)) for new, old in again)
-
-
-def _began(walk: _Walk, last: Last, reading: Reading) -> bool:
-    return _Process.LATER in (walk.process, _of_series(last, reading))
+    again = {gained.key for gained in walk.increments if gained.verdict is Verdict.RESTARTED}
+    if not again:
+        return False
+    known = [(move.reading.values, move.last.values) for move in walk.moves if move.last and move.key in again]
+    return any(any(old) for _, old in known) and not any(any(map(lt, new, old)) for new, old in known)
 
 
 def _recreated(walk: _Walk) -> bool:

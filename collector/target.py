@@ -75,7 +75,9 @@ class TargetReader:
         page = Page(time, counters, start, complete=True, revision=self._revision)
         gauges = tuple(layout.read_gauges(values, blank_from))
         unread = layout.unread_gauges(values, blank_from) if len(gauges) < len(layout.gauges) else ()
-        refused = [key for key in layout.columns.index if key not in counters] if len(counters) < len(layout.counters) else ()
+        refused = (
+            [key for key in layout.columns.index if key not in counters] if len(counters) < len(layout.counters) else ()
+        )
         self.unread = Unread(tuple(refused), tuple(unread))
         return self.counter.accept(CountedPage(page, layout, gauges), now)
 
