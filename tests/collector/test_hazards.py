@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.increments import Page, Reading, TargetState, advance
+from collector.counters import Reading
+from collector.increments import Page, TargetState, advance
 from collector.renames import renamed
 from tests.collector.hazards.language import PageScript
 
