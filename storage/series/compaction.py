@@ -16,6 +16,7 @@ from typing import NamedTuple
 from core.labels import Labels
 from storage.series.cache import ByteCache
 from storage.series.chunk_write import ChunkWriter
+from storage.series.cursor import held
 from storage.series.dictionary import series_order
 from storage.series.disk import SYSTEM_DISK, Disk, hold_lock, opened, storage_errors, sync_directory, try_lock
 from storage.series.layout import (
@@ -55,7 +56,7 @@ class _Places(NamedTuple):
 
 
 def compact(directory: Path, shard: str, now: float, disk: Disk = SYSTEM_DISK) -> CompactionResult:
-    """Compact the windows of a shard that ended by `now` (Unix seconds) and whose segments no writer holds.
+    """Compact the windows of a shard that ended by `now` (Unix seconds) and whose segments no writer or cursor holds.
 
     Does nothing while another process compacts the shard. StorageFull or another StorageError leaves the segments as
     they are.
@@ -70,7 +71,7 @@ def compact(directory: Path, shard: str, now: float, disk: Disk = SYSTEM_DISK) -
         for window in sorted({file.window for file in own}):
             files = [file for file in own if file.window == window]
             with suppress(FileNotFoundError):  # retention took a file: what is left waits for the next run
-                result = _sum(result, _compact_window(directory, files, disk))
+                result = _sum(result, _compact_window(directory, files, now, disk))
     return result
 
 
@@ -96,9 +97,9 @@ def _delete_leftovers(directory: Path, shard: str) -> None:
             (directory / file.name).unlink(missing_ok=True)
 
 
-def _compact_window(directory: Path, files: Sequence[SeriesFile], disk: Disk) -> CompactionResult:
+def _compact_window(directory: Path, files: Sequence[SeriesFile], now: float, disk: Disk) -> CompactionResult:
     with ExitStack() as locks:
-        closed = list(_closed(directory, files, locks))
+        closed = list(_closed(directory, files, now, locks))
         if not closed or closed[-1].is_chunk:
             return CompactionResult()
         damage: list[str] = []
@@ -118,11 +119,12 @@ def _compact_window(directory: Path, files: Sequence[SeriesFile], disk: Disk) ->
         return CompactionResult(1, samples, before, after, len(damage))
 
 
-def _closed(directory: Path, files: Sequence[SeriesFile], locks: ExitStack) -> Iterator[SeriesFile]:
-    """The chunk and the segments up to the first that a writer holds; the segments are locked until `locks` ends."""
+def _closed(directory: Path, files: Sequence[SeriesFile], now: float, locks: ExitStack) -> Iterator[SeriesFile]:
+    """The chunk and the segments up to the first that is held; the segments are locked until `locks` ends."""
     for file in files:
         descriptor = locks.enter_context(opened(directory / file.name))
-        if not file.is_chunk and not try_lock(descriptor):
+        # Locked first: what a writer appended before it let go is then seen as not passed.
+        if not file.is_chunk and (not try_lock(descriptor) or held(directory, file, now)):
             return
         yield file
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from storage.series.cursor import held
 from storage.series.disk import opened, storage_errors, try_lock
 from storage.series.layout import UNFINISHED, SeriesFile, list_files
 
@@ -11,7 +12,8 @@ from storage.series.layout import UNFINISHED, SeriesFile, list_files
 def retain(directory: Path, now: float, max_age_s: float, max_bytes: int) -> int:
     """Delete files whose window ended over `max_age_s` before `now`, then the oldest until `max_bytes` are left.
 
-    Returns how many were deleted. A segment that is being written or compacted is never deleted. Raises StorageError.
+    Returns how many were deleted. A segment that is being written or compacted, or that a cursor has not passed, is
+    never deleted. Raises StorageError.
     """
     deleted = 0
     with storage_errors("retain"):
@@ -21,7 +23,7 @@ def retain(directory: Path, now: float, max_age_s: float, max_bytes: int) -> int
         for file, size in sized:
             too_old = file.end < now - max_age_s
             too_much = total > max_bytes and file.kind != UNFINISHED
-            if (too_old or too_much) and _delete(directory, file):
+            if (too_old or too_much) and _delete(directory, file, now):
                 deleted += 1
                 total -= size
     return deleted
@@ -34,11 +36,11 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _delete(directory: Path, file: SeriesFile) -> bool:
+def _delete(directory: Path, file: SeriesFile, now: float) -> bool:
     path = directory / file.name
     try:
         with opened(path) as descriptor:
-            if not try_lock(descriptor):
+            if not try_lock(descriptor) or held(directory, file, now):
                 return False
             path.unlink()
     except FileNotFoundError:
