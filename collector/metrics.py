@@ -67,6 +67,53 @@ class CollectorMetrics:
             "Raw samples given up because the disk is full; counts are never given up.",
             registry=self.registry,
         )
+        self.remote_write = RemoteWriteMetrics(self.registry)
+
+
+class RemoteWriteMetrics:
+    """What is told of each remote, in the collector's registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sent = Counter(
+            "burnline_remote_write_samples_sent", "Samples that the remote took.", ["remote"], registry=registry
+        )
+        self.retried = Counter(
+            "burnline_remote_write_samples_retried",
+            "Samples of requests that failed and are sent again.",
+            ["remote"],
+            registry=registry,
+        )
+        self.dropped = Counter(
+            "burnline_remote_write_samples_dropped",
+            "Samples that are not sent any more, by reason.",
+            ["remote", "reason"],
+            registry=registry,
+        )
+        self.requests = Counter(
+            "burnline_remote_write_requests",
+            "Requests by the HTTP status of their answer, or by what came instead of one.",
+            ["remote", "code"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "burnline_remote_write_request_seconds",
+            "Time from sending a request to its answer.",
+            ["remote"],
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
+        self.pending_samples = Gauge(
+            "burnline_remote_write_samples_pending", "Samples on disk that wait.", ["remote"], registry=registry
+        )
+        self.pending_bytes = Gauge(
+            "burnline_remote_write_bytes_pending", "Bytes on disk that wait.", ["remote"], registry=registry
+        )
+        self.lag = Gauge(
+            "burnline_remote_write_lag_seconds",
+            "Age of the oldest sample that waits; 0 when none does.",
+            ["remote"],
+            registry=registry,
+        )
 
 
 class OtlpMetrics:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 from typing import NamedTuple
 
 import aiohttp
 from isal import isal_zlib
 
+from collector.credentials import authorization, tls_context
 from collector.settings import ScrapeJob
 from core.errors import ScrapeError
 
@@ -40,35 +40,21 @@ def new_session() -> aiohttp.ClientSession:
 
 
 def headers(job: ScrapeJob) -> dict[str, str]:
-    """Headers of a scrape; secrets are read from their files each time, so that they can be rotated."""
+    """Headers of a scrape; ScrapeError where a secret cannot be read."""
     result = {
         "Accept": ACCEPT,
         "User-Agent": "burnline",
         "X-Prometheus-Scrape-Timeout-Seconds": f"{job.timeout:g}",
     }
     try:
-        if job.bearer_token_file is not None:
-            result["Authorization"] = f"Bearer {job.bearer_token_file.read_text().strip()}"
-        elif job.basic_auth is not None:
-            pair = f"{job.basic_auth.username}:{job.basic_auth.password_file.read_text().strip()}"
-            result["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        return result | authorization(job)
     except OSError as error:
         raise ScrapeError("credentials", f"the secret's file cannot be read: {error}") from None
-    return result
 
 
 def ssl_context(job: ScrapeJob) -> ssl.SSLContext | bool:
     """What aiohttp takes for TLS; built once a job."""
-    tls = job.tls
-    if job.scheme == "http":
-        return True
-    context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-    if tls.cert_file:
-        context.load_cert_chain(str(tls.cert_file), str(tls.key_file) if tls.key_file else None)
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    return True if job.scheme == "http" else tls_context(job.tls)
 
 
 async def fetch(session: aiohttp.ClientSession, url: str, job: ScrapeJob, tls: ssl.SSLContext | bool) -> Body:

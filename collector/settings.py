@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,20 @@ from core.settings import Duration
 
 LONGEST_INTERVAL = 30.0
 """A watermark over 60 s old is the alert `collector blind`; it lags by an interval, a timeout and a flush."""
+
+
+_LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED_HEADERS = frozenset(
+    {
+        "authorization",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        "x-prometheus-remote-write-version",
+    }
+)
 
 
 class _Settings(BaseModel):
@@ -43,7 +58,7 @@ class BasicAuth(_Settings):
 
 
 class Tls(_Settings):
-    """TLS towards the targets."""
+    """TLS towards targets and remotes."""
 
     ca_file: Path | None = Field(default=None, description="certificates to trust instead of the system's")
     cert_file: Path | None = Field(default=None, description="client certificate")
@@ -94,6 +109,57 @@ class SeriesSettings(_Settings):
 
     retention: Duration = Field(default=24 * 3600.0, description="raw samples older than this are deleted")
     max_bytes: int = Field(default=2 * 2**30, gt=0, description="the oldest files go when there is more than this")
+
+
+class RemoteWrite(_Settings):
+    """An engine that every raw sample is sent to."""
+
+    name: str = Field(
+        pattern="^[A-Za-z0-9_-]{1,64}$",
+        description="name of this remote in metrics and of its cursor; under another name it begins anew",
+    )
+    url: str = Field(
+        pattern=r"^https?://[^/@\s]+(/\S*)?$",
+        description="where remote write 1.0 is taken, such as http://127.0.0.1:9090/api/v1/write",
+    )
+    headers: dict[str, str] = Field(default_factory=dict, description="further headers, such as X-Scope-OrgID")
+    bearer_token_file: Path | None = Field(
+        default=None, description="file that holds a bearer token, read at each request"
+    )
+    basic_auth: BasicAuth | None = Field(default=None, description="user name and password file")
+    tls: Tls = Field(default=Tls(), description="TLS options")
+    timeout: Duration = Field(default=30.0, gt=0, description="a request without an answer by then is sent again")
+    max_samples_per_send: int = Field(
+        default=2000, gt=0, le=100_000, description="samples of one request; a refused request loses all of its own"
+    )
+    concurrency: int = Field(default=4, gt=0, le=64, description="requests on their way at once")
+    external_labels: dict[str, str] = Field(
+        default_factory=dict, description="labels of every series sent; one that the series has itself stays"
+    )
+    max_queue_bytes: int = Field(
+        default=4 * 2**30, gt=0, description="unsent bytes on disk; beyond it the oldest samples are given up"
+    )
+    max_queue_age: Duration = Field(
+        default=24 * 3600.0, gt=0, description="unsent samples older than this are given up"
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _not_reserved(cls, value: dict[str, str]) -> dict[str, str]:
+        taken = sorted(name for name in value if name.lower() in _RESERVED_HEADERS)
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: set by Burnline itself; see bearer_token_file and basic_auth")
+        return value
+
+    @field_validator("external_labels")
+    @classmethod
+    def _label_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
+                raise ValueError(
+                    f"{name!r} is no label name: letters, digits and '_', not beginning with a digit or '__'"
+                )
+        return value
 
 
 class Stratum(_Settings):
@@ -229,3 +295,12 @@ class CollectorSettings(_Settings):
     scrape: tuple[ScrapeJob, ...] = Field(default=(), description="what to scrape")
     otlp: OtlpSettings = Field(default=OtlpSettings(), description="generations that applications tell over OTLP")
     series: SeriesSettings = Field(default=SeriesSettings(), description="raw samples")
+    remote_write: tuple[RemoteWrite, ...] = Field(default=(), description="engines that raw samples are sent to")
+
+    @field_validator("remote_write")
+    @classmethod
+    def _named_apart(cls, value: tuple[RemoteWrite, ...]) -> tuple[RemoteWrite, ...]:
+        names = [remote.name for remote in value]
+        if len(set(names)) != len(names):
+            raise ValueError("two remotes have one name")
+        return value

@@ -24,6 +24,7 @@ from collector.loop import TargetLoop, Tools
 from collector.metrics import CollectorMetrics
 from collector.peers import Peers
 from collector.pods import all_pods
+from collector.remote_write import RemoteWriters
 from collector.scrape import new_session, ssl_context
 from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
@@ -79,6 +80,7 @@ class CollectorShard:
         self._known = {one.url: one for one in fleet.targets(database, with_left=True)}
         self._counting = Counting(settings.dimensions, self._read_plan(), pods=all_pods(self._known.values()))
         self._series = SeriesWriter(self._directory, settings.shard, clock, SeriesLimits())
+        self._remotes = RemoteWriters(self._directory, settings, clock, metrics.remote_write)
         self._watched: dict[str, float] = {}
         with database.read() as connection:
             self._watermark = fleet.watermark(connection) or 0.0
@@ -93,13 +95,17 @@ class CollectorShard:
             self._tools.go.set()
             work = [asyncio.create_task(self._watch(job)) for job in self._settings.scrape]
             work += [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._keep_house())]
+            written = asyncio.Event()
+            sending = asyncio.create_task(self._remotes.run(written))
             stopped = asyncio.create_task(stop.wait())
-            done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*work, sending, stopped], return_when=asyncio.FIRST_COMPLETED)
             for task in [*work, *self._tasks.values(), stopped]:
                 task.cancel()
             await asyncio.gather(*work, *self._tasks.values(), return_exceptions=True)
             await self.flush()
             self._series.close()
+            written.set()
+            await sending
             for task in done - {stopped}:
                 task.result()
 
@@ -205,6 +211,7 @@ class CollectorShard:
             else:
                 self._settle(batch, settlement)
             await asyncio.to_thread(self._flush_series)
+            self._remotes.wake()
 
     def _begin(self) -> _Batch:
         loops = [*self._leaving, *self._loops.values()]
@@ -247,7 +254,8 @@ class CollectorShard:
 
     def _detail(self) -> dict[str, object]:
         capped = sorted(self._dictionary.capped)
-        return {"targets": len(self._loops), "capped": capped, "plan": self._counting.plan.revision}
+        known = {"targets": len(self._loops), "capped": capped, "plan": self._counting.plan.revision}
+        return known | {"remote_write": self._remotes.detail()}
 
     def _flush_series(self) -> None:
         dropped = self._series.stats.samples_dropped
