@@ -11,6 +11,7 @@ PROGRAMS = {
     "prometheus": "prometheus",
     "promtool": "promtool",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "victoria-metrics": "victoria-metrics",
     "chromium": "chromium",
 }
 """Programs that a marker `server(name)` looks for; other names are decided by their own fixtures."""

@@ -27,7 +27,9 @@ def rows_of(scrapes, start=1000):
 def table(refs=range(10)):
     made = SeriesTable({})
     numbers = list(refs)
-    made.define(Definitions(np.array(numbers, np.uint32), dictionary.build([make({"__name__": f"m{n}"}) for n in numbers])))
+    made.define(
+        Definitions(np.array(numbers, np.uint32), dictionary.build([make({"__name__": f"m{n}"}) for n in numbers]))
+    )
     return made
 
 

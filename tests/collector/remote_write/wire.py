@@ -1,4 +1,4 @@
-"""Reading remote write's message with Google's own decoder; the message is described as Prometheus's remote.proto does."""
+"""Reading remote write's message with Google's own decoder; it is described as in Prometheus's remote.proto."""
 
 from __future__ import annotations
 

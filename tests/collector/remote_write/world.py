@@ -143,5 +143,5 @@ async def crash(writers: RemoteWriters, when: Callable[[], bool]) -> None:
 async def until(look: Callable[[], bool], seconds: float = 20.0) -> None:
     """Return as soon as it is true."""
     async with asyncio.timeout(seconds):
-        while not look():
+        while not look():  # noqa: ASYNC110 - what is looked at sets no event
             await asyncio.sleep(0.01)
