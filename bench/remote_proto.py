@@ -1,4 +1,4 @@
-"""`prometheus.WriteRequest` in Google's protobuf, described as in Prometheus's remote.proto: a codec that is not ours."""
+"""`prometheus.WriteRequest` in Google's protobuf, described as in its remote.proto: a codec that is not ours."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ def check(settings: Settings) -> list[str]:
     notes.append(f"{_count(len(settings.collector.scrape), 'scrape job')}, {_count(targets, 'static target')}")
     notes.append(f"{_count(len(settings.engine.packs), 'pack')}, {_count(len(settings.engine.slos), 'SLO path')}")
     notes.append(_count(len(settings.alerting.receivers), "receiver"))
+    if remotes := len(settings.collector.remote_write):
+        notes.append(f"raw series are sent to {_count(remotes, 'engine')}")
     if not settings.alerting.receivers:
         notes.append("note: no receivers: incidents open on the page, and nobody is paged")
     if not settings.collector.scrape:

@@ -6,7 +6,8 @@ bytes to it. Google's classes take some twenty times as long (docs/performance.m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -40,30 +41,26 @@ class SeriesTable:
         self._external = external
         self._slots: Ints = np.zeros(0, np.int64)
         self._heads: list[bytes] = []
-        self._joined: Refs = np.zeros(0, np.uint32)
+        self._checksums: Refs = np.zeros(0, np.uint32)
 
     def define(self, definitions: Definitions) -> None:
         """Take in the series of one block."""
         first = len(self._heads)
-        pairs: dict[tuple[str, str], bytes] = {}
-        series = definitions.series
-        parts = [self._labels(series.labels(number), pairs) for number in range(len(series))]
-        self._heads += [_head(part) for part in parts]
-        checksums = np.fromiter(map(crc32, parts), np.uint32, len(parts))
-        self._joined = np.concatenate([self._joined, checksums])
+        checksums = np.fromiter(map(self._define, _label_sets(definitions)), np.uint32, len(definitions.series))
+        self._checksums = np.concatenate([self._checksums, checksums])
         self._widen(int(definitions.refs.max(initial=0)) + 1)
         self._slots[definitions.refs] = np.arange(first, len(self._heads))
 
     def slots(self, refs: Refs) -> Ints:
         """The series' places in this table, -1 for what was never defined; shape (n,)."""
-        inside = np.minimum(refs, max(0, len(self._slots) - 1))
-        if not len(self._slots):
-            return np.full(len(refs), -1, np.int64)
-        return np.where(refs < len(self._slots), self._slots[inside], -1)
+        found = np.full(len(refs), -1, np.int64)
+        inside = refs < len(self._slots)
+        found[inside] = self._slots[refs[inside]]
+        return found
 
     def checksums(self, slots: Ints) -> Refs:
         """CRC-32 of each series' labels, the same in every segment and process."""
-        return self._joined[slots]
+        return self._checksums[slots]
 
     def encode(self, request: Request) -> bytes:
         """The body of a request."""
@@ -72,13 +69,13 @@ class SeriesTable:
         parts[1::2] = _tails(request).view(f"V{_TAIL_BYTES}").ravel().tolist()
         return bytes(cramjam.snappy.compress_raw(b"".join(parts)))
 
-    def _labels(self, own: Labels, pairs: dict[tuple[str, str], bytes]) -> bytes:
+    def _define(self, own: Labels) -> int:
+        """Add one series; the checksum of its labels."""
         if self._external:
             own = tuple(sorted({**self._external, **dict(own)}.items()))
-        for pair in own:
-            if pair not in pairs:
-                pairs[pair] = _label(*pair)
-        return b"".join([pairs[pair] for pair in own])
+        labels = b"".join([_label(*pair) for pair in own])
+        self._heads.append(_head(labels))
+        return crc32(labels)
 
     def _widen(self, size: int) -> None:
         if size > len(self._slots):
@@ -87,11 +84,16 @@ class SeriesTable:
             self._slots = wider
 
 
+def _label_sets(definitions: Definitions) -> Iterator[Labels]:
+    return map(definitions.series.labels, range(len(definitions.series)))
+
+
 def _head(labels: bytes) -> bytes:
     """A TimeSeries up to its sample's value: field 1 of the request, the labels, field 2 with the value's tag."""
     return b"\x0a" + _varint(len(labels) + 2 + _SAMPLE_BYTES) + labels + bytes((0x12, _SAMPLE_BYTES, 0x09))
 
 
+@lru_cache(1 << 16)
 def _label(name: str, value: str) -> bytes:
     inside = _text(b"\x0a", name) + _text(b"\x12", value)
     return b"\x0a" + _varint(len(inside)) + inside

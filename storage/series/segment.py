@@ -58,7 +58,7 @@ def read_index(descriptor: int, known: SegmentIndex | None) -> SegmentIndex:
     status = os.fstat(descriptor)
     if known is None or known.inode != status.st_ino or known.end > status.st_size:
         known = SegmentIndex(status.st_ino, 0, (), ())
-    found = list(walk(descriptor, known.end, status.st_size))
+    found = list(_walk(descriptor, known.end, status.st_size))
     if not found:
         return known
     new = [_read_definitions(descriptor, place) for place in found if place.header.definition_bytes]
@@ -73,7 +73,7 @@ def read_index(descriptor: int, known: SegmentIndex | None) -> SegmentIndex:
 def sound_end(descriptor: int) -> int:
     """The byte after the last whole block; what follows was torn by a crash or is still being written."""
     end = 0
-    for place in walk(descriptor, 0, os.fstat(descriptor).st_size):
+    for place in _walk(descriptor, 0, os.fstat(descriptor).st_size):
         end = place.end
     return end
 
@@ -84,15 +84,25 @@ def read_rows(descriptor: int, place: BlockPlace) -> Rows | None:
     return block.decode_samples(data, place.header.sample_crc)
 
 
-def count_samples(descriptor: int, place: BlockPlace) -> int:
-    """How many samples a block holds; 0 if they are damaged."""
+def blocks_between(descriptor: int, start: int, end: int) -> Iterator[BlockPlace]:
+    """The blocks from one byte to another, by their headers: one that ends the file may be half-written."""
+    while (header := block.decode_header(os.pread(descriptor, block.HEADER_BYTES, start))) is not None:
+        place = BlockPlace(start, header)
+        if place.end > end:
+            return
+        yield place
+        start = place.end
+
+
+def count_samples(descriptor: int, place: BlockPlace) -> int | None:
+    """How many samples a block holds; None if they are damaged."""
     data = os.pread(descriptor, place.header.sample_bytes, place.samples_at)
-    return block.count_samples(data, place.header.sample_crc) or 0
+    return block.count_samples(data, place.header.sample_crc)
 
 
 def read_definitions(descriptor: int, start: int, end: int) -> list[Definitions]:
     """What the blocks from byte `start` on that end by `end` say of series; damaged ones are left out."""
-    places = [place for place in walk(descriptor, start, end) if place.header.definition_bytes]
+    places = [place for place in blocks_between(descriptor, start, end) if place.header.definition_bytes]
     found = [_read_definitions(descriptor, place) for place in places]
     return [definitions for definitions in found if definitions is not None]
 
@@ -114,14 +124,12 @@ def pick(rows: Rows, slots: Ints, start_ms: int, end_ms: int) -> Samples:
     return Samples(found[places], times[inside], rows.bits[places])
 
 
-def walk(descriptor: int, at: int, size: int) -> Iterator[BlockPlace]:
-    """The blocks from a byte on. Only one that ends the file can be half-written, so only that one is read whole."""
-    while (header := block.decode_header(os.pread(descriptor, block.HEADER_BYTES, at))) is not None:
-        place = BlockPlace(at, header)
-        if place.end > size or (place.end == size and not _is_whole(descriptor, place)):
+def _walk(descriptor: int, at: int, size: int) -> Iterator[BlockPlace]:
+    """The whole blocks from a byte on. Only one that ends the file can be half-written, so only that is read whole."""
+    for place in blocks_between(descriptor, at, size):
+        if place.end == size and not _is_whole(descriptor, place):
             return
         yield place
-        at = place.end
 
 
 def _is_whole(descriptor: int, place: BlockPlace) -> bool:

@@ -57,8 +57,11 @@ class Tail:
         if size <= self._ends.get(name, 0):
             return
         with opened(self._directory / name) as descriptor:
-            for place in segment.walk(descriptor, self._ends.get(name, 0), size):
-                yield TailBlock(name, place, segment.count_samples(descriptor, place))
+            for place in segment.blocks_between(descriptor, self._ends.get(name, 0), size):
+                samples = segment.count_samples(descriptor, place)
+                if samples is None and place.end == size:
+                    return  # it is still being written
+                yield TailBlock(name, place, samples or 0)
                 self._ends[name] = place.end
 
 

@@ -1,9 +1,9 @@
 """What was scraped is what can be queried in real Prometheus and real VictoriaMetrics, whatever died on the way.
 
 One story, told once: a collector scrapes pages that the test makes and sends them to both engines. Both are killed or
-stopped for a while; the collector is killed meanwhile, and once more while all is well; a series goes, a target dies.
-Then every sample of the local files must be in each engine, every sample of an engine in the files, and every value
-must be the one that the page had.
+stopped for a while; the collector is killed meanwhile, when it sends what waited, and while all is well; a series goes,
+a target dies. Then every sample of the local files must be in each engine, every sample of an engine in the files, and
+every value must be the one that the page had.
 """
 
 from __future__ import annotations
@@ -209,6 +209,11 @@ def _tell(story: Story, collector: Collector) -> None:
     time.sleep(max(0.0, OUTAGE - (time.monotonic() - began)))
     for engine in engines:
         engine.start()
+    collector.until(
+        "they are sent what waited",
+        lambda: any(collector.metric("samples_sent_total", engine.name) > 0 for engine in engines),
+    )
+    collector.kill_and_start()
     for engine in engines:
         collector.until("all is sent", lambda name=engine.name: collector.metric("lag_seconds", name) < 2)
     scrapes(story.targets, 4)
@@ -291,7 +296,7 @@ def test_every_value_in_an_engine_is_the_one_that_its_page_had(story: Story, nam
 
 @pytest.mark.parametrize("name", BOTH)
 def test_nothing_between_is_missing_but_what_a_killed_collector_had_not_written(story: Story, name: str) -> None:
-    """A page is lost where the collector died before its flush, twice at most, each time one or two pages."""
+    """A page is lost where the collector died before its flush: three times at most, each time one or two pages."""
     found = of(story, name)
     for target in story.targets:
         numbers = next(
@@ -300,7 +305,7 @@ def test_nothing_between_is_missing_but_what_a_killed_collector_had_not_written(
             if {("instance", target.address), ("__name__", "page_number")} <= set(labels)
         )
         gaps = [(a, b) for a, b in pairwise(numbers) if b != a + 1]
-        assert len(gaps) <= 2, gaps
+        assert len(gaps) <= 3, gaps
         assert all(b - a <= 4 for a, b in gaps), gaps
 
 
