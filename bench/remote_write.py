@@ -32,16 +32,19 @@ from storage.series.block import Definitions
 
 _OURS, _PEER = "burnline", "prometheus"
 _SENDING = "-sending"
+_LATE = "burnline_collector_scrape_lateness_seconds"
 _REQUEST = 2000
 _MARGIN = 12
 """Seconds at both ends of the measured time that are not compared: what is under way may be with one side only."""
 
 
 class _Cost(NamedTuple):
-    """CPU seconds a million samples due, and resident bytes at the end."""
+    """CPU seconds a million samples due, resident bytes at the end, and by how many seconds a scrape is late on average
+    (None of Prometheus, which does not tell)."""
 
     cpu: float
     resident: int
+    late: float | None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,19 +119,12 @@ def _sending(size: scrape._Size) -> str:
     for name in (_OURS, _PEER):
         alone, sending = costs[name], costs[name + _SENDING]
         rows.append((name, *_figures(alone), "", ""))
-        more = _Cost(sending.cpu - alone.cpu, sending.resident - alone.resident)
-        rows.append((f"{name}, sending", *_figures(sending), figure(sizes[name]), figure(more.cpu)))
+        rows.append((f"{name}, sending", *_figures(sending), figure(sizes[name]), figure(sending.cpu - alone.cpu)))
     ours, peer = costs[_OURS + _SENDING], costs[_PEER + _SENDING]
-    rows.append(
-        (
-            "the peer takes, sending",
-            ratio(peer.cpu, ours.cpu),
-            ratio(peer.resident, ours.resident),
-            ratio(sizes[_PEER], sizes[_OURS]),
-            "",
-        )
-    )
-    head = ("who", "CPU s a million samples", "resident MiB", "bytes a sample sent", "of it for sending, CPU s")
+    pairs = ((peer.cpu, ours.cpu), (peer.resident, ours.resident), (sizes[_PEER], sizes[_OURS]))
+    of_cpu, of_memory, of_wire = (ratio(theirs, own) for theirs, own in pairs)
+    rows.append(("the peer takes, sending", of_cpu, of_memory, "", of_wire, ""))
+    head = ("who", "CPU s a million samples", "resident MiB", "late by, ms", "bytes a sample sent", "CPU s for sending")
     title = (
         f"{size.targets:,} targets of {size.series:,} series every {size.interval:g} s for {size.seconds:g} s, "
         f"each scraped by four processes: {python()}"
@@ -136,8 +132,8 @@ def _sending(size: scrape._Size) -> str:
     return f"{title}\n\n{Table(head, rows)}"
 
 
-def _figures(cost: _Cost) -> tuple[str, str]:
-    return figure(cost.cpu), figure(cost.resident / 2**20)
+def _figures(cost: _Cost) -> tuple[str, str, str]:
+    return figure(cost.cpu), figure(cost.resident / 2**20), "" if cost.late is None else figure(cost.late * 1000)
 
 
 def _run(size: scrape._Size, folder: Path, stack: ExitStack) -> tuple[dict[str, _Cost], dict[str, float]]:
@@ -160,7 +156,7 @@ def _run(size: scrape._Size, folder: Path, stack: ExitStack) -> tuple[dict[str, 
     ended, after = time.time(), [scrape._usage(one.process.pid) for one in scrapers]
     due = size.targets * size.series * (ended - began) / size.interval
     costs = {
-        one.folder.parent.name: _Cost((last.cpu - first.cpu) / due * 1e6, last.resident)
+        one.folder.parent.name: _Cost((last.cpu - first.cpu) / due * 1e6, last.resident, _late(one))
         for one, first, last in zip(scrapers, before, after, strict=True)
     }
     time.sleep(_MARGIN)
@@ -174,6 +170,13 @@ def _run(size: scrape._Size, folder: Path, stack: ExitStack) -> tuple[dict[str, 
             _check(one, received, size, span)
             sizes[one.name] = received.bytes / received.samples
     return costs, sizes
+
+
+def _late(one: scrape._Scraper) -> float | None:
+    """Since its start, of all scrapes."""
+    text = httpx.get(f"http://127.0.0.1:{one.port}/metrics", timeout=60).text
+    found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(_LATE))
+    return float(found[f"{_LATE}_sum"]) / float(found[f"{_LATE}_count"]) if found else None
 
 
 def _receiver(folder: Path, stack: ExitStack) -> int:

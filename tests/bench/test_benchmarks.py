@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from bench import commit, harness, parse, quality, series, startup
+from bench import commit, harness, parse, quality, remote_write, series, startup
 from bench.pages import CONTENT_TYPE, SimulatedTarget
 from collector.exposition import PageReader, Reading
+from collector.remote_write.encode import Request, SeriesTable
 from core.matchers import Selector
 from storage.ledger.cells import Cells
 from storage.series import SeriesData, SeriesReader
@@ -148,6 +149,24 @@ def test_rollups_that_miss_a_count_are_not_timed(
 
     monkeypatch.setattr(commit, "_sums", one_more)
     _nothing_is_reported(_of("commit"), capsys, "roll-ups of 60 s")
+
+
+class _Shifting(SeriesTable):
+    """Sends every sample a millisecond late."""
+
+    def encode(self, request: Request) -> bytes:
+        return super().encode(request._replace(times=request.times + 1))
+
+
+@pytest.mark.server("prometheus")
+def test_requests_that_say_something_else_are_not_timed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(remote_write, "SeriesTable", _Shifting)
+    assert remote_write.main(["--rounds", "1"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "one request as both encode it" in printed.err
 
 
 def test_a_command_that_fails_is_not_timed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
