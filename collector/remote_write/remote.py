@@ -51,7 +51,9 @@ class Remote:
         self._tables: dict[str, _Table] = {}
         self._blocks = 0
         self._woken, self._more, self._empty = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._looking, self._saving = asyncio.Lock(), asyncio.Lock()
         self._saved = True
+        self._overflowing = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -81,10 +83,11 @@ class Remote:
 
     async def _look(self) -> None:
         self._woken.clear()
-        try:
-            self._queue.extend(await asyncio.to_thread(self._tail.look))
-        except StorageError as error:
-            log.warning("remote %s: new samples are looked for later: %s", self.settings.name, error)
+        async with self._looking:  # the end of the remote looks as well
+            try:
+                self._queue.extend(await asyncio.to_thread(self._tail.look))
+            except StorageError as error:
+                log.warning("remote %s: new samples are looked for later: %s", self.settings.name, error)
         if self._keep_bounds():
             await self._save()
         self._told()
@@ -100,8 +103,9 @@ class Remote:
                 self._given_up = reason  # its requests that still wait are counted where they end
             else:
                 self._deliverer.dropped(one.samples, reason)
-        if dropped:
-            log.error("remote %s: gave up the %d oldest blocks of its queue", self.settings.name, dropped)
+        if dropped and not self._overflowing:
+            log.error("remote %s: its queue is over its bounds, the oldest samples are given up", self.settings.name)
+            self._overflowing = True  # until all is sent: once an outage is enough
         return dropped > 0
 
     def _too_much(self, one: TailBlock) -> str | None:
@@ -125,6 +129,7 @@ class Remote:
             "pending_bytes": queue.bytes,
             "last_error": self._deliverer.error,
         }
+        self._overflowing = self._overflowing and bool(queue)
         for event, there in ((self._more, bool(queue)), (self._empty, not queue)):
             (event.set if there else event.clear)()
 
@@ -187,7 +192,8 @@ class Remote:
         self._tables = {**kept, one.name: _Table(known.series, one.place.end, self._blocks)}
 
     async def _save(self) -> None:
-        self._saved = await asyncio.to_thread(save, self._cursor, self._saved)
+        async with self._saving:
+            self._saved = await asyncio.to_thread(save, self._cursor, self._saved)
 
 
 def save(cursor: Cursor, saved: bool = True) -> bool:

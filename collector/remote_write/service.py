@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from collector.settings import CollectorSettings, RemoteWrite
 from core.clock import Clock
 from storage.series import Cursor, forget_cursors, open_cursor
 
+log = logging.getLogger(__name__)
+
 DRAIN_SECONDS = 3.0
 """What is left is sent for so long at the end: `burnline up` gives its parts ten seconds. The rest waits on disk."""
 
@@ -26,7 +29,8 @@ class RemoteWriters:
     def __init__(self, directory: Path, settings: CollectorSettings, clock: Clock, metrics: RemoteWriteMetrics) -> None:
         self._clock = clock
         self._metrics = metrics
-        forget_cursors(directory, settings.shard, {remote.name for remote in settings.remote_write})
+        for gone in forget_cursors(directory, settings.shard, {remote.name for remote in settings.remote_write}):
+            log.warning("remote %s is not in the settings any more: what waited for it is not sent", gone)
         self._cursors = [
             (remote, open_cursor(directory, settings.shard, remote.name, remote.max_queue_age))
             for remote in settings.remote_write

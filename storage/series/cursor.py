@@ -79,12 +79,14 @@ def open_cursor(directory: Path, shard: str, remote: str, max_age_s: float, disk
     return cursor
 
 
-def forget_cursors(directory: Path, shard: str, remotes: Collection[str]) -> None:
-    """Delete the shard's cursors of remotes that are not among these: nothing is held for them any more."""
+def forget_cursors(directory: Path, shard: str, remotes: Collection[str]) -> list[str]:
+    """Delete the shard's cursors of remotes that are not among these, and name them: nothing is held for them now."""
+    found = {path.name.removesuffix(SUFFIX).partition(".")[2]: path for path in directory.glob(f"{shard}.*{SUFFIX}")}
+    gone = sorted(set(found).difference(remotes))
     with storage_errors("cursor"):
-        for path in directory.glob(f"{shard}.*{SUFFIX}"):
-            if path.name.removesuffix(SUFFIX).partition(".")[2] not in remotes:
-                path.unlink(missing_ok=True)
+        for remote in gone:
+            found[remote].unlink(missing_ok=True)
+    return gone
 
 
 def segments_of(directory: Path, shard: str) -> list[SeriesFile]:

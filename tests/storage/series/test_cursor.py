@@ -111,14 +111,14 @@ def test_nothing_is_held_for_longer_than_the_remote_may(store):
 
 def test_a_remote_that_is_gone_holds_nothing(store, cursor):
     fill(store)
-    forget_cursors(store.directory, "a", {"other"})
+    assert forget_cursors(store.directory, "a", {"other"}) == ["out"]
     assert store.names(".cursor") == []
     assert store.compact().chunks == 1
 
 
 def test_cursors_of_other_shards_and_remotes_in_use_are_not_forgotten(store, cursor):
     open_cursor(store.directory, "b", "gone", AGE).save()
-    forget_cursors(store.directory, "a", {"out"})
+    assert forget_cursors(store.directory, "a", {"out"}) == []
     assert store.names(".cursor") == ["a.out.cursor", "b.gone.cursor"]
 
 
