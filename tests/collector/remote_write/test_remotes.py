@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 
 import pytest
 
 from collector.remote_write import remote as remote_module
 from collector.settings import CollectorSettings
 from core.labels import make
-from storage.series import compact, retain
+from storage.series import compact, retain, segment
 from storage.series.disk import SystemDisk
 from storage.series.stale import STALE_BITS
 from tests.collector.remote_write.wire import bits_of, decode
@@ -319,6 +320,30 @@ def test_at_the_end_what_is_on_disk_is_still_sent(world):
                     world.block()
                 stop.set()
             assert len(stub.taken) == 10
+
+    asyncio.run(scenario())
+
+
+def test_looking_from_two_places_at_once_sends_each_block_once(world, monkeypatch):
+    count = segment.count_samples
+
+    def slowly(descriptor, place):
+        time.sleep(0.01)  # so that two looks would be at one block at once
+        return count(descriptor, place)
+
+    monkeypatch.setattr(segment, "count_samples", slowly)
+
+    async def scenario():
+        async with receiver() as stub:
+            writers = world.writers({"url": stub.url})
+            async with running(writers):
+                await until(lambda: bool(writers._remotes))
+                (remote,) = writers._remotes
+                for _ in range(5):
+                    world.block()
+                    writers.wake()
+                    await asyncio.gather(*(remote.drain() for _ in range(3)))
+            assert values(stub) == whole(*range(5))
 
     asyncio.run(scenario())
 
