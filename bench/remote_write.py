@@ -151,13 +151,14 @@ def _run(size: scrape._Size, folder: Path, stack: ExitStack) -> tuple[dict[str, 
                 also(own, f"{url}/{name}")
             scrapers.append(stack.enter_context(scrape._scraper(name, own, command)))
     scrape._wait("warming", size.warm)
+    late = [_late(one) for one in scrapers]
     began, before = time.time(), [scrape._usage(one.process.pid) for one in scrapers]
     scrape._wait("measuring", size.seconds)
     ended, after = time.time(), [scrape._usage(one.process.pid) for one in scrapers]
     due = size.targets * size.series * (ended - began) / size.interval
     costs = {
-        one.folder.parent.name: _Cost((last.cpu - first.cpu) / due * 1e6, last.resident, _late(one))
-        for one, first, last in zip(scrapers, before, after, strict=True)
+        one.folder.parent.name: _Cost((last.cpu - first.cpu) / due * 1e6, last.resident, _mean(_late(one), was))
+        for one, first, last, was in zip(scrapers, before, after, late, strict=True)
     }
     time.sleep(_MARGIN)
     scrape._stop(fleet)
@@ -172,11 +173,16 @@ def _run(size: scrape._Size, folder: Path, stack: ExitStack) -> tuple[dict[str, 
     return costs, sizes
 
 
-def _late(one: scrape._Scraper) -> float | None:
-    """Since its start, of all scrapes."""
+def _late(one: scrape._Scraper) -> tuple[float, float]:
+    """Seconds by which its scrapes were late since its start, and their number; none of Prometheus."""
     text = httpx.get(f"http://127.0.0.1:{one.port}/metrics", timeout=60).text
     found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(_LATE))
-    return float(found[f"{_LATE}_sum"]) / float(found[f"{_LATE}_count"]) if found else None
+    return float(found.get(f"{_LATE}_sum", 0)), float(found.get(f"{_LATE}_count", 0))
+
+
+def _mean(now: tuple[float, float], before: tuple[float, float]) -> float | None:
+    count = now[1] - before[1]
+    return (now[0] - before[0]) / count if count else None
 
 
 def _receiver(folder: Path, stack: ExitStack) -> int:

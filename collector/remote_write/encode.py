@@ -1,7 +1,7 @@
 """A request's message, `prometheus.WriteRequest` in protobuf and snappy's block format.
 
 Written by hand: what is the same in every request of a series, its labels above all, is encoded once; a sample adds 15
-bytes to it. Google's classes take some twenty times as long (docs/performance.md).
+bytes to it. Google's classes take fifteen to twenty times as long (docs/performance.md).
 """
 
 from __future__ import annotations

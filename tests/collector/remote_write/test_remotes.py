@@ -92,6 +92,23 @@ def test_a_crash_between_the_answer_and_the_cursor_sends_that_block_twice_and_no
     asyncio.run(scenario())
 
 
+def test_a_refusal_after_a_crash_is_told_apart_for_the_block_that_may_have_been_taken(world):
+    async def scenario():
+        async with receiver() as stub:
+            first = world.writers({"url": stub.url})
+            stub.always = 503
+            world.block()
+            world.block()
+            await crash(first, lambda: len(stub.requests) > 0)
+            stub.always = 400
+            async with running(world.writers({"url": stub.url})):
+                await until(lambda: world.total("samples_pending") == 0 and len(stub.requests) > 2)
+
+    asyncio.run(scenario())
+    assert world.total("samples_dropped_total", reason="refused_again") == 1
+    assert world.total("samples_dropped_total", reason="refused") == 1
+
+
 def test_a_new_remote_gets_what_comes_and_one_that_was_there_goes_on(world):
     async def scenario():
         async with receiver() as stub, receiver() as other:
