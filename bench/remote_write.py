@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -137,19 +137,11 @@ def _figures(cost: _Cost) -> tuple[str, str, str]:
 
 
 def _run(size: scrape._Size, folder: Path, stack: ExitStack) -> tuple[dict[str, _Cost], dict[str, float]]:
+    """The cost of each process, and bytes a sample of those that send."""
     journal, got = folder / "journal.json", folder / "received"
     got.mkdir()
     fleet, ports = stack.enter_context(scrape._fleet(size, journal))
-    url = f"http://127.0.0.1:{_receiver(got, stack)}"
-    scrapers = []
-    for name, start, also in ((_OURS, scrape._burnline, _our_remote), (_PEER, scrape._prometheus, _peer_remote)):
-        for suffix in ("", _SENDING):
-            own = folder / (name + suffix)
-            own.mkdir()
-            command = start(size, own, ports)
-            if suffix:
-                also(own, f"{url}/{name}")
-            scrapers.append(stack.enter_context(scrape._scraper(name, own, command)))
+    scrapers = list(_scrapers(size, folder, ports, f"http://127.0.0.1:{_receiver(got, stack)}", stack))
     scrape._wait("warming", size.warm)
     late = [_late(one) for one in scrapers]
     began, before = time.time(), [scrape._usage(one.process.pid) for one in scrapers]
@@ -164,13 +156,22 @@ def _run(size: scrape._Size, folder: Path, stack: ExitStack) -> tuple[dict[str, 
     scrape._stop(fleet)
     watched = _watched(json.loads(journal.read_text()), ports)
     span = round(began) + _MARGIN, round(ended) - _MARGIN
-    sizes = {}
-    for one in scrapers:
-        if one.folder.parent.name.endswith(_SENDING):
-            received = Received(got / one.name, watched)
-            _check(one, received, size, span)
-            sizes[one.name] = received.bytes / received.samples
-    return costs, sizes
+    senders = [one for one in scrapers if one.folder.parent.name.endswith(_SENDING)]
+    return costs, {one.name: _checked(one, Received(got / one.name, watched), size, span) for one in senders}
+
+
+def _scrapers(
+    size: scrape._Size, folder: Path, ports: Sequence[int], url: str, stack: ExitStack
+) -> Iterator[scrape._Scraper]:
+    """Each of both twice, once sending."""
+    for name, start, also in ((_OURS, scrape._burnline, _our_remote), (_PEER, scrape._prometheus, _peer_remote)):
+        for suffix in ("", _SENDING):
+            own = folder / (name + suffix)
+            own.mkdir()
+            command = start(size, own, ports)
+            if suffix:
+                also(own, f"{url}/{name}")
+            yield stack.enter_context(scrape._scraper(name, own, command))
 
 
 def _late(one: scrape._Scraper) -> tuple[float, float]:
@@ -213,8 +214,8 @@ def _watched(served: Sequence[Mapping[str, object]], ports: Sequence[int]) -> se
     }
 
 
-def _check(one: scrape._Scraper, received: Received, size: scrape._Size, span: tuple[int, int]) -> None:
-    """What was received of the watched series is what the sender keeps of them; and nobody sent less than was due."""
+def _checked(one: scrape._Scraper, received: Received, size: scrape._Size, span: tuple[int, int]) -> float:
+    """Bytes a sample, if what was received of the watched series is what the sender keeps, and no less than was due."""
     kept = _keeper(one)
     for (instance, worker), samples in received.watched.items():
         selector = f'bench_work_total{{instance="{instance}",worker="{worker}"}}'
@@ -225,6 +226,7 @@ def _check(one: scrape._Scraper, received: Received, size: scrape._Size, span: t
     due = size.targets * size.series * (span[1] - span[0]) / size.interval
     if inside < 0.97 * due:
         raise Unequal(f"{inside:,} samples of {one.name} were received and {due:,.0f} were due")
+    return received.bytes / received.samples
 
 
 def _within(samples: Mapping[int, float], span: tuple[int, int]) -> dict[int, float]:

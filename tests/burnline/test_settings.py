@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from burnline.check import check
 from burnline.settings import Settings, load
 from core.errors import ConfigError
 
@@ -120,3 +121,9 @@ def test_variables_without_levels_that_are_no_section_are_somebody_elses(tmp_pat
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().api.port = 1  # type: ignore[misc]  # that it must not be done is the test
+
+
+def test_the_check_says_that_raw_series_leave_the_machine(tmp_path: Path) -> None:
+    remote = "collector: {remote_write: [{name: central, url: 'http://127.0.0.1:9090/api/v1/write'}]}"
+    assert "raw series are sent to 1 engine" in check(load(write(tmp_path, remote), {}))
+    assert not [note for note in check(Settings()) if "raw series" in note]
