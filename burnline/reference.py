@@ -21,13 +21,14 @@ from alerting.secret import Secret
 from burnline.api.app import create_app
 from burnline.cli.app import app
 from burnline.settings import Settings
+from collector.otlp.dialects import Dialect, Documents, FieldName, Messages, dialects
 from collector.profiles import profiles
 from core.durations import render
 from slo_engine.packs import load_pack, pack_names
 from slo_engine.specs.model import Slo
 from storage.database import Database
 
-PAGES = ("README.md", "docs/configuration.md", "docs/commands.md", "docs/api.md")
+PAGES = ("README.md", "docs/configuration.md", "docs/commands.md", "docs/api.md", "docs/generations.md")
 _PART = re.compile(r"(<!-- made: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLAIN = {
     str: "text",
@@ -59,7 +60,13 @@ def rewritten(text: str) -> str:
 def _made(name: str) -> str:
     if name.startswith("pack:"):
         return pack_table(name.removeprefix("pack:"))
-    makers = {"settings": settings_table, "commands": command_list, "api": api_table, "engines": engine_table}
+    makers = {
+        "settings": settings_table,
+        "commands": command_list,
+        "api": api_table,
+        "engines": engine_table,
+        "dialects": dialect_table,
+    }
     return makers[name]()
 
 
@@ -254,6 +261,44 @@ def _queries(operation: dict[str, Any]) -> str:
 
 def _codes(operation: dict[str, Any]) -> str:
     return ", ".join(sorted(set(operation["responses"]) - _ANYWHERE))
+
+
+def dialect_table() -> str:
+    """Which attribute carries what, by dialect; the newest first."""
+    found = dialects()
+    names: tuple[FieldName, ...] = get_args(FieldName)
+    rows = [
+        ["recognised by", *(_names(one.recognised_by) for one in found)],
+        ["operation", *(_operation(one) for one in found)],
+        *([name, *(_field(one, name) for one in found)] for name in names),
+        ["prompt", *(_places(one.prompt) for one in found)],
+        ["output", *(_places(one.output) for one in found)],
+        ["system", *(_places(one.system) for one in found)],
+        ["documents", *(_places(one.documents) for one in found)],
+    ]
+    return table(["what", *(one.title for one in found)], rows)
+
+
+def _operation(one: Dialect) -> str:
+    meanings = ", ".join(f"{value}: {meaning}" for value, meaning in one.operation.values.items())
+    return _names([one.operation.attribute]) + (f" ({meanings})" if meanings else "")
+
+
+def _field(one: Dialect, name: FieldName) -> str:
+    told = _names(one.fields.get(name, ()))
+    if name == "ttft" and one.first_token_events:
+        return f"the first event {_names(one.first_token_events)}"
+    return told
+
+
+def _places(found: Iterable[Messages | Documents]) -> str:
+    below = [place.attribute or (f"{place.prefix}.*" if place.prefix else "") for place in found]
+    on_events = [name for place in found for name in getattr(place, "on_events", ())]
+    return _names([name for name in below if name]) + (f"events {_names(on_events)}" if on_events else "")
+
+
+def _names(found: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in found)
 
 
 def engine_table() -> str:

@@ -128,9 +128,21 @@ class OtlpMetrics:
         self.spans_cut = Counter(
             "burnline_otlp_spans_cut", "Spans of drawn traces beyond what is kept of one.", registry=registry
         )
-        self.texts_cut = Counter(
-            "burnline_otlp_texts_too_long",
-            "Texts of drawn generations that were too long to be stored.",
+        self.texts_dropped = Counter(
+            "burnline_otlp_texts_dropped",
+            "Texts that generations told and that were not stored, by reason: not_drawn, too_long.",
+            ["reason"],
+            registry=registry,
+        )
+        self.told_again = Counter(
+            "burnline_otlp_told_again",
+            "Model calls not counted, because another instrumentation of the process told the same call from within.",
+            registry=registry,
+        )
+        self.dialects = Counter(
+            "burnline_otlp_dialects",
+            "Model calls counted, by the newest dialect on their span.",
+            ["dialect"],
             registry=registry,
         )
         self.generations = Counter("burnline_otlp_generations", "Model calls counted.", registry=registry)
@@ -158,7 +170,9 @@ class OtlpMetrics:
         """A request was read."""
         self.spans_rejected.inc(found.rejected)
         self.spans_cut.inc(found.spans_cut)
-        self.texts_cut.inc(found.texts_cut)
+        self.told_again.inc(found.told_again)
+        for reason, texts in found.texts_dropped.items():
+            self.texts_dropped.labels(reason).inc(texts)
 
     def committed(self, receipt: Receipt) -> None:
         """A commit was written."""
@@ -166,5 +180,6 @@ class OtlpMetrics:
         self.duplicates.inc(receipt.duplicates)
         self.checkpoint_conflicts.inc(receipt.conflicts)
         for call in receipt.counted:
+            self.dialects.labels(call.generation.dialect or "none").inc()
             if call.generation.sampled:
                 self.drawn.labels(call.generation.stratum).inc()

@@ -191,6 +191,11 @@ class Price(_Settings):
     cached: float | None = Field(
         default=None, ge=0, description="dollars a million cached input tokens; by default as input"
     )
+    cache_write: float | None = Field(
+        default=None,
+        ge=0,
+        description="dollars a million input tokens that are written to a cache; by default as input",
+    )
 
 
 class GoodputLimits(_Settings):
@@ -242,12 +247,13 @@ class OtlpSettings(_Settings):
     queue: int = Field(default=64, gt=0, description="requests that may be on their way to a commit; more get 429")
     operations: tuple[str, ...] = Field(
         default=("chat", "text_completion", "generate_content"),
-        description="values of gen_ai.operation.name that are generations",
+        description="operations that are generations: values of gen_ai.operation.name, or what another dialect's value "
+        "means",
     )
     dimensions: dict[str, tuple[str, ...]] = Field(
         default=dict(DIMENSIONS),
         description="for each dimension the attributes that give it, of the span first, then of the resource; "
-        "a dimension that is not named keeps its default",
+        "a dimension that is not named keeps its default; the model is else what the span's dialect calls it",
     )
     strata: tuple[Stratum, ...] = Field(
         default=(Stratum(name="default", probability=0.05),),
@@ -259,6 +265,22 @@ class OtlpSettings(_Settings):
         default=3600.0, gt=0, description="text that still waits for its scores after this is deleted"
     )
     retention: GenerationRetention = Field(default=GenerationRetention(), description="how long generations are kept")
+    document_times: tuple[str, ...] = Field(
+        default=(
+            "last_modified",
+            "modified_at",
+            "updated_at",
+            "last_updated",
+            "modified",
+            "updated",
+            "created_at",
+            "published_at",
+            "date",
+            "timestamp",
+        ),
+        description="keys of a retrieved document's metadata that tell when it was last changed, in the order in which "
+        "they are asked",
+    )
     keep_attributes: tuple[str, ...] = Field(
         default=(), description="further span attributes to keep for the waterfall; never name content here"
     )

@@ -21,6 +21,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.errors import ConfigError, ParseError, Place
 
+HIDDEN = "__REDACTED__"
+"""What OpenInference writes instead of content that the application hides: nothing that could be judged."""
+
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _VERSION = b"\x01"

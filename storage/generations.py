@@ -28,7 +28,9 @@ class Generation:
     """One model call. Times are Unix seconds, durations seconds; what the span did not tell is None.
 
     `outcome` is good, bad or excluded; `goodput` is good (both latency promises met), bad, or excluded with no verdict.
-    `probability`: with which a generation of its stratum is drawn; `retrieval`: [{id, score}].
+    `probability`: with which a generation of its stratum is drawn. `dialect`: the way in which the span told it.
+    Cached and cache-write tokens are part of the input, reasoning tokens of the output. `tool_calls`: how many tools
+    the answer calls, `tool_names`: each once. `retrieval`: [{id, score, changed_at}].
     """
 
     trace_id: str
@@ -53,6 +55,11 @@ class Generation:
     ttft: float | None = None
     itl: float | None = None
     cost_micros: int | None = None
+    dialect: str | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    tool_calls: int | None = None
+    tool_names: Sequence[str] | None = None
     retrieval: Sequence[dict[str, Any]] | None = None
 
 

@@ -61,7 +61,14 @@ def test_a_made_part_without_a_maker_is_an_error() -> None:
 
 def test_every_made_table_stands_in_some_page() -> None:
     made = re.findall(r"<!-- made: (\S+) -->", text_of(*reference.PAGES))
-    assert set(made) == {"settings", "commands", "api", "engines", *(f"pack:{name}" for name in pack_names())}
+    assert set(made) == {
+        "settings",
+        "commands",
+        "api",
+        "engines",
+        "dialects",
+        *(f"pack:{name}" for name in pack_names()),
+    }
 
 
 def test_every_setting_has_a_type_a_default_and_a_meaning() -> None:

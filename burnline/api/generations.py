@@ -42,6 +42,11 @@ class Generation(BaseModel):
     ttft: float | None
     itl: float | None
     cost_micros: int | None
+    dialect: str | None = Field(description="the way in which the span told the call")
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    tool_calls: int | None
+    tool_names: list[str] | None
     retrieval: list[dict[str, Any]] | None
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from collector.otlp.dialects import reading
 from collector.otlp.spans import RawSpan
 from storage.generations import Span
 
@@ -23,6 +24,7 @@ _PREFIXES = (
     "gen_ai.operation.",
     "gen_ai.provider.",
     "gen_ai.embeddings.",
+    "gen_ai.latency.",
     "deployment.",
     "network.",
     "rpc.",
@@ -100,7 +102,7 @@ def error_type(span: RawSpan) -> str | None:
 
 
 def _is_known(name: str) -> bool:
-    return name in _NAMES or (name.startswith(_PREFIXES) and name not in _WRITTEN_BY_PEOPLE)
+    return name in _NAMES or name in reading().kept or (name.startswith(_PREFIXES) and name not in _WRITTEN_BY_PEOPLE)
 
 
 def _short(value: Any) -> Any:

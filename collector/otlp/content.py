@@ -1,112 +1,70 @@
 """The texts of a call: what was asked, answered and retrieved. They go to the cipher and nowhere else.
 
-Content is structured or a JSON text, on the span or on its event; a part that is hidden or no text is left out.
+What the application hides in part is hidden as a whole: judging the rest would say something of another text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
+from collector.otlp.dialects import reading
+from collector.otlp.documents import Document
+from collector.otlp.messages import first_told, messages_at, value_at
 from collector.otlp.spans import RawSpan
-from core.texts import Payload
+from core.texts import HIDDEN, Payload
 
-DETAILS_EVENT = "gen_ai.client.inference.operation.details"
-_HIDDEN = "__REDACTED__"
-"""What OpenInference writes for hidden content: nothing that could be judged."""
-_TEXT_PARTS = ("text", "reasoning")
-_MOST_DOCUMENTS = 200
-"""Of one retrieval: none feeds more to a model, and a row of the database has an end."""
-_DOCUMENT_TEXTS = ("content", "text", "page_content")
+_INSTRUCTING = ("system", "developer")
 
 
-class Document(NamedTuple):
-    """A retrieved document; its text only where the span told it."""
+class Answer(NamedTuple):
+    """What an answer's messages tell without their text; None is unknown. `tools`: names of the tools that it calls."""
 
-    id: str
-    score: float | None
-    text: str | None
+    tools: tuple[str, ...] | None
+    finish_reason: str | None
 
 
 def payload_of(span: RawSpan, documents: Sequence[Document]) -> Payload | None:
-    """The call's texts; None where it told none."""
-    asked = list(_messages(_attribute(span, "gen_ai.input.messages")))
-    answered = _messages(_attribute(span, "gen_ai.output.messages"))
-    instructions = [*_texts(_attribute(span, "gen_ai.system_instructions")), *(t for r, t in asked if r == "system")]
+    """The call's texts; None where it told none. A text that is hidden is HIDDEN."""
+    read = reading()
+    asked, answered, told = (first_told(span, places) for places in (read.prompt, read.output, read.system))
+    instructions = [*told, *(one for one in asked if one.role in _INSTRUCTING)]
+    context = tuple(one.text for one in documents if one.text is not None)
     payload = Payload(
-        prompt=_join(text for role, text in asked if role != "system"),
-        output=_join(text for _, text in answered),
-        context=tuple(one.text for one in documents if one.text is not None),
-        system=_join(instructions),
+        prompt=_join(text for one in asked if one.role not in _INSTRUCTING for text in one.texts),
+        output=_join(text for one in answered for text in one.texts),
+        context=(HIDDEN,) if HIDDEN in context else context,
+        system=_join(text for one in instructions for text in one.texts),
     )
     return None if payload == Payload() else payload
 
 
-def documents_of(span: RawSpan) -> tuple[Document, ...]:
-    """The documents that a span names, in its order."""
-    found = _attribute(span, "gen_ai.retrieval.documents")
-    listed = found if isinstance(found, list) else []
-    return tuple(_document(at, one) for at, one in enumerate(listed[:_MOST_DOCUMENTS]) if isinstance(one, dict))
+def answer_of(span: RawSpan, *, finish_known: bool) -> Answer:
+    """The tools that an answer calls, and why it ended where only its messages say so."""
+    for place in reading().output if tells_text(span) else ():
+        value = value_at(span, place) if place.attribute else None
+        if finish_known and isinstance(value, str) and "tool_call" not in value and value.startswith("["):
+            return Answer((), None)  # most answers: not worth parsing
+        found = [one for one in messages_at(span, place) if one.texts or one.tools or one.finish_reason]
+        if found:
+            tools = (
+                None if any(one.tools is None for one in found) else [name for one in found for name in one.tools or ()]
+            )
+            reason = next((one.finish_reason for one in found if one.finish_reason), None)
+            return Answer(None if tools is None else tuple(tools), reason)
+    return Answer(None, None)
 
 
-def _document(at: int, one: Mapping[str, Any]) -> Document:
-    id_, score = one.get("id"), one.get("score")
-    text = next((one[name] for name in _DOCUMENT_TEXTS if isinstance(one.get(name), str)), None)
-    return Document(
-        str(id_)[:200] if isinstance(id_, str | int) else str(at),
-        float(score) if isinstance(score, int | float) and abs(score) < 1e300 else None,
-        None if text == _HIDDEN else text,
-    )
+def tells_text(span: RawSpan) -> bool:
+    """Whether a span or one of its events carries a prompt or an answer, be it hidden."""
+    return any(_tells(attributes) for attributes in (span.attributes, *(event.attributes for event in span.events)))
 
 
-def _attribute(span: RawSpan, name: str) -> Any:
-    places = (span.attributes, *(event.attributes for event in span.events if event.name == DETAILS_EVENT))
-    value = next((place[name] for place in places if place.get(name) is not None), None)
-    return _structured(value) if isinstance(value, str) else value
-
-
-def _structured(text: str) -> Any:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-    return found if isinstance(found, list | dict) else text
-
-
-def _messages(value: Any) -> Iterator[tuple[str, str]]:
-    """(role, text) of each message; a text that is no list of messages is one message."""
-    for message in value if isinstance(value, list) else [value]:
-        if isinstance(message, dict):
-            role = message.get("role")
-            for text in _texts(message.get("parts", message.get("content"))):
-                yield (role if isinstance(role, str) else ""), text
-        else:
-            yield from (("", text) for text in _texts(message))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """The texts of parts: a list of parts, one part, or a plain text."""
-    for part in value if isinstance(value, list) else [value]:
-        text = _part_text(part)
-        if text and text != _HIDDEN:
-            yield text
-
-
-def _part_text(part: Any) -> str | None:
-    if isinstance(part, str):
-        return part
-    if not isinstance(part, dict):
-        return None
-    if part.get("type", "text") in _TEXT_PARTS:
-        text = part.get("content", part.get("text"))
-    elif part.get("type") == "tool_call_response":
-        text = part.get("response", part.get("result"))
-    else:
-        return None
-    return text if isinstance(text, str) else None
+def _tells(attributes: Mapping[str, Any]) -> bool:
+    read = reading()
+    return not read.content.isdisjoint(attributes) or any(name.startswith(read.content_below) for name in attributes)
 
 
 def _join(texts: Iterable[str]) -> str | None:
-    return "\n\n".join(texts) or None
+    found = list(texts)
+    return HIDDEN if HIDDEN in found else "\n\n".join(found) or None

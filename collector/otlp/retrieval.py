@@ -1,4 +1,4 @@
-"""What was retrieved for a call, where a retrieval span of the same trace told it, not the call's own span.
+"""What was retrieved for a call, where another span of the same trace told it, not the call's own.
 
 Retrievals end before the call that they feed, and may come in an earlier request: they wait here, in memory alone.
 """
@@ -6,13 +6,12 @@ Retrievals end before the call that they feed, and may come in an earlier reques
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from collector.otlp.content import Document, documents_of
+from collector.otlp.documents import Document, retrieved_by
 from collector.otlp.spans import RawSpan
 
-OPERATION = "retrieval"
 _WAIT = 300.0
 _MOST_CHARACTERS = 32 * 2**20
 _MOST_TRACES = 10_000
@@ -22,20 +21,23 @@ class _Found(NamedTuple):
     span_id: str
     ended_at: float
     documents: tuple[Document, ...]
+    last: bool
 
 
 class Retrievals:
-    """Documents by trace, of the last minutes. `now` is in Unix seconds."""
+    """Documents by trace, of the last minutes. `now` is in Unix seconds; `times` as for `retrieved_by`."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: Sequence[str]) -> None:
+        self._times = times
         self._traces: OrderedDict[str, tuple[float, list[_Found]]] = OrderedDict()
         self._characters = 0
 
     def remember(self, spans: Iterable[RawSpan], now: float) -> None:
-        """Keep what retrieval spans told, and forget what is old or too much."""
+        """Keep what spans that are no generations retrieved, and forget what is old or too much."""
         for span in spans:
-            if span.attributes.get("gen_ai.operation.name") == OPERATION and (documents := documents_of(span)):
-                self._keep(span, documents, now)
+            retrieved = retrieved_by(span, self._times)
+            if retrieved.documents:
+                self._keep(_Found(span.span_id, span.ended_at, *retrieved), span.trace_id, now)
         while self._traces and self._must_go(now):
             _, (_, gone) = self._traces.popitem(last=False)
             self._characters -= sum(map(_size, gone))
@@ -43,13 +45,16 @@ class Retrievals:
     def before(self, span: RawSpan) -> tuple[Document, ...]:
         """The documents that the span's trace retrieved before the span ended."""
         _, found = self._traces.get(span.trace_id, (0.0, []))
-        return tuple(document for one in found if one.ended_at <= span.ended_at for document in one.documents)
+        known = [one for one in found if one.ended_at <= span.ended_at]
+        since = max((one.ended_at for one in known if one.last), default=None)
+        used = known if since is None else [one for one in known if one.last or one.ended_at > since]
+        return tuple(document for one in used for document in one.documents)
 
-    def _keep(self, span: RawSpan, documents: tuple[Document, ...], now: float) -> None:
-        _, found = self._traces.setdefault(span.trace_id, (now, []))
-        if all(one.span_id != span.span_id for one in found):
-            found.append(_Found(span.span_id, span.ended_at, documents))
-            self._characters += _size(found[-1])
+    def _keep(self, one: _Found, trace_id: str, now: float) -> None:
+        _, found = self._traces.setdefault(trace_id, (now, []))
+        if all(other.span_id != one.span_id for other in found):
+            found.append(one)
+            self._characters += _size(one)
 
     def _must_go(self, now: float) -> bool:
         since, _ = next(iter(self._traces.values()))

@@ -27,7 +27,8 @@ class RawEvent(NamedTuple):
 
 
 class RawSpan(NamedTuple):
-    """A span as it was sent. Ids are lower-case hexadecimal, times Unix seconds, `duration` seconds."""
+    """A span as it was sent. Ids are lower-case hexadecimal, times Unix seconds, `duration` seconds; `scope` names the
+    instrumentation."""
 
     trace_id: str
     span_id: str
@@ -41,9 +42,10 @@ class RawSpan(NamedTuple):
     attributes: Mapping[str, Any]
     events: tuple[RawEvent, ...]
     resource: Mapping[str, Any]
+    scope: str
 
 
-def read_span(span: trace_pb2.Span, resource: Mapping[str, Any], now: float) -> RawSpan:
+def read_span(span: trace_pb2.Span, resource: Mapping[str, Any], scope: str, now: float) -> RawSpan:
     """The span; ParseError where an id or a time is impossible. No error carries an attribute's value."""
     trace_id, span_id = _ids(span)
     problem = _impossible(span, now)
@@ -65,6 +67,7 @@ def read_span(span: trace_pb2.Span, resource: Mapping[str, Any], now: float) -> 
             for e in span.events[:MOST_EVENTS]
         ),
         resource,
+        scope,
     )
 
 

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from core.texts import HIDDEN
 from storage.scores import CLEAR, FAILED, FLAGGED, NOT_APPLICABLE
 
 DIGITS = 4
 """Of a score: sums over a batch of another shape differ from the sixth digit on (measured on CPU, float32)."""
-
-HIDDEN = "__REDACTED__"
-"""What OpenInference writes instead of content that the application hides."""
 
 
 class Item(NamedTuple):

@@ -33,6 +33,11 @@ generation = Table(
     Column("stratum", Text, nullable=False),
     Column("probability", Float, nullable=False),
     Column("sampled", Boolean, nullable=False),
+    Column("dialect", Text),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("tool_calls", BigInteger),
+    Column("tool_names", JSON),
     Index("ix_generation_at", "at"),
 )
 

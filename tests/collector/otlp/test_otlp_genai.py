@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector.otlp.content import Document
+from collector.otlp.documents import Document
 from collector.otlp.genai import Timing, Told, Usage, cost_of, goodput_of, is_generation, timing_of, to_generation
 from collector.settings import GoodputLimits, Price
 from core.errors import ParseError
@@ -204,5 +204,5 @@ def test_documents_of_the_trace_are_shown_but_decide_no_stratum() -> None:
         told(call(), (document,), strata=strata).generation,
         told(call(), (), (document,), strata=strata).generation,
     )
-    assert own.retrieval == others.retrieval == [{"id": "d", "score": 0.5}]
+    assert own.retrieval == others.retrieval == [{"id": "d", "score": 0.5, "changed_at": None}]
     assert (own.stratum, others.stratum) == ("rag", "default")

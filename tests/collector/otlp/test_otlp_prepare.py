@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.otlp.attributes import kept_span
-from collector.otlp.content import DETAILS_EVENT, documents_of, payload_of
+from collector.otlp.content import payload_of
+from collector.otlp.documents import retrieved_by
 from collector.otlp.prepare import MOST_SPANS, MOST_TEXT
 from collector.otlp.retrieval import Retrievals
 from collector.settings import Stratum
-from core.texts import Payload, TextCipher
+from core.texts import HIDDEN, Payload, TextCipher
 from tests.collector.otlp.told import CHAT, KEY, NOW, call, pairs, prepared, preparer, raw, request, span
 
 CANARY = "wandering heliotrope"
+DETAILS_EVENT = "gen_ai.client.inference.operation.details"
+TIMES = ("updated_at",)
 ASKED = [
     {"role": "system", "parts": [{"type": "text", "content": "be kind"}]},
     {"role": "user", "parts": [{"type": "text", "content": "hello"}, {"type": "blob", "content": "AAAA"}]},
@@ -26,7 +29,7 @@ ASKED = [
 ]
 ANSWERED = [{"role": "assistant", "parts": [{"type": "text", "content": "good day"}], "finish_reason": "stop"}]
 DOCUMENTS = [{"id": "a", "score": 0.5, "content": "one"}, {"id": 7, "score": None, "text": "two"}, {"id": "c"}, "odd"]
-NAMED = [{"id": "a", "score": 0.5}, {"id": "7", "score": None}, {"id": "c", "score": None}]
+NAMED = [{"id": id_, "score": score, "changed_at": None} for id_, score in (("a", 0.5), ("7", None), ("c", None))]
 
 
 def event(name: str, **attributes: Any) -> Span.Event:
@@ -35,7 +38,7 @@ def event(name: str, **attributes: Any) -> Span.Event:
 
 def payload(**attributes: Any) -> Payload | None:
     one = raw(call(told=attributes))
-    return payload_of(one, documents_of(one))
+    return payload_of(one, retrieved_by(one, TIMES).documents)
 
 
 def opened(text: bytes | None, number: int = 1, trace: int = 1) -> Payload:
@@ -84,8 +87,18 @@ def test_other_forms_of_messages(told: Any, text: str) -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        "__REDACTED__",
-        [{"role": "user", "parts": [{"type": "text", "content": "__REDACTED__"}]}],
+        HIDDEN,
+        [{"role": "user", "parts": [{"type": "text", "content": HIDDEN}]}],
+        [{"role": "user", "parts": ["seen"]}, {"role": "user", "parts": [HIDDEN]}],
+    ],
+)
+def test_what_is_hidden_in_part_is_hidden_as_a_whole(told: Any) -> None:
+    assert payload(**{"gen_ai.input.messages": told}) == Payload(HIDDEN)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
         [{"role": "user", "parts": [{"type": "text", "content": 5}, {"type": "future", "content": "?"}, 7]}],
         [{"role": 5}, None, 7],
         [],
@@ -93,7 +106,7 @@ def test_other_forms_of_messages(told: Any, text: str) -> None:
         True,
     ],
 )
-def test_what_is_hidden_or_no_text_is_no_text(told: Any) -> None:
+def test_what_is_no_text_is_no_text(told: Any) -> None:
     assert payload(**{"gen_ai.input.messages": told}) is None
 
 
@@ -110,7 +123,7 @@ def test_a_text_that_is_too_long_is_left_out_and_counted() -> None:
     found = prepared(call(1, told={"gen_ai.output.messages": "x" * MOST_TEXT}), call(2))
     assert [one.text for one in found.calls] == [None, None]
     assert [one.generation.sampled for one in found.calls] == [True, True]
-    assert found.texts_cut == 1
+    assert found.texts_dropped == {"too_long": 1}
 
 
 # Retrieval.
@@ -137,7 +150,7 @@ def test_documents_that_came_after_the_call_or_to_another_trace_are_not_its_cont
 
 
 def test_documents_are_forgotten_after_five_minutes_and_when_there_are_too_many() -> None:
-    known = Retrievals()
+    known = Retrievals(TIMES)
     known.remember([raw(retrieval(8))], NOW)
     assert len(known.before(raw(call()))) == 3
     known.remember([], NOW + 299)

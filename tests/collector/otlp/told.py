@@ -89,7 +89,7 @@ def request(*spans: Span, resource: Mapping[str, Any] = RESOURCE) -> ExportTrace
 
 
 def raw(one: Span, resource: Mapping[str, Any] = RESOURCE) -> RawSpan:
-    return read_span(one, read_attributes(pairs(resource)), NOW)
+    return read_span(one, read_attributes(pairs(resource)), "tests", NOW)
 
 
 def rules(**settings: Any) -> Rules:
