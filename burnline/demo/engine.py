@@ -180,6 +180,10 @@ class Engine:
         done, self._done = self._done, []
         return done
 
+    def made(self, job_id: int) -> int:
+        """How many tokens a request has by the engine's clock; 0 for one that is not in the engine."""
+        return next((sequence.made for sequence in self._everyone() if sequence.job.id == job_id), 0)
+
     def next_event(self) -> float | None:
         """When the engine should next be advanced so that no request is seen to finish late; None: when one arrives."""
         if self._done:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 from aiohttp import web
 
-from burnline.demo import child, figures, texts
+from burnline.demo import chat, child, figures, texts
 from burnline.demo.engine import Engine, Finished, Job, Outcome
 from burnline.demo.families import MAX_MODEL_LENGTH
 from burnline.demo.journal import RefusedLine, RequestLine, Run, ScrapeLine, Writer
@@ -24,6 +24,9 @@ from burnline.demo.scenarios import Effects
 from burnline.demo.settings import MODEL_NAME
 
 COMPLETIONS = "/v1/completions"
+
+# How often a streamed answer is looked at for new words, in seconds of the wall.
+_LOOK = 0.01
 
 # How long the model's answers are when nothing stops it: a log-normal with this median and a mean of 102 tokens.
 _OUTPUT_MEDIAN, _OUTPUT_SIGMA = 80.0, 0.7
@@ -45,11 +48,14 @@ class ReplicaSettings:
 class _Pending(NamedTuple):
     """A request that the engine has and a client waits for."""
 
+    id: int
+    handler: str
+    call: Call
+    job: Job
     answer: asyncio.Future[Finished]
     rng: Random
     unsafe: bool
     documents: Sequence[str]
-    max_tokens: int
     body_bytes: int
 
 
@@ -58,31 +64,58 @@ class Refusal(Exception):
 
 
 class Call(NamedTuple):
-    """A completion request that passed validation."""
+    """A request that passed validation; `with_usage`: a stream ends with what it used."""
 
     prompt_tokens: int
     max_tokens: int
     seed: int | None
     prompt: str = ""
+    stream: bool = False
+    with_usage: bool = False
 
 
 def parse_call(body: bytes) -> Call:
-    """Check a request as an OpenAI-compatible server does; Refusal when it is not one that can be served."""
+    """Check a completion request as an OpenAI-compatible server does; Refusal when it is none that can be served."""
+    fields = _fields(body)
+    if not isinstance(fields.get("prompt"), str):
+        raise Refusal("prompt must be a text")
+    if fields.get("stream"):
+        raise Refusal("completions are not streamed here, chat completions are")
+    return _call(fields, fields["prompt"], fields.get("max_tokens", 16))
+
+
+def parse_chat(body: bytes) -> Call:
+    """The same for a chat completion request, which may ask for a stream."""
+    fields = _fields(body)
+    prompt = chat.prompt_of(fields)
+    if prompt is None:
+        raise Refusal("messages must be a list of messages with texts")
+    most = fields.get("max_completion_tokens", fields.get("max_tokens"))
+    left = MAX_MODEL_LENGTH - max(1, len(prompt.split()))
+    options = fields.get("stream_options")
+    with_usage = isinstance(options, dict) and options.get("include_usage") is True
+    call = _call(fields, prompt, left if most is None else most)
+    return call._replace(stream=fields.get("stream") is True, with_usage=with_usage)
+
+
+def _fields(body: bytes) -> dict[str, Any]:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refusal(f"the body is not JSON: {error}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("prompt"), str):
-        raise Refusal("prompt must be a text")
-    max_tokens, seed = fields.get("max_tokens", 16), fields.get("seed")
+    if not isinstance(fields, dict):
+        raise Refusal("the body is no JSON object")
+    return fields
+
+
+def _call(fields: dict[str, Any], prompt: str, max_tokens: Any) -> Call:
+    seed = fields.get("seed")
     if not isinstance(max_tokens, int) or max_tokens < 1 or not isinstance(seed, int | None):
         raise Refusal("max_tokens must be a whole number above 0, and seed a whole number")
-    if fields.get("stream"):
-        raise Refusal("this server does not stream")
-    prompt_tokens = max(1, len(fields["prompt"].split()))
+    prompt_tokens = max(1, len(prompt.split()))
     if prompt_tokens + max_tokens > MAX_MODEL_LENGTH:
         raise Refusal(f"prompt and max_tokens exceed the model's {MAX_MODEL_LENGTH} tokens")
-    return Call(prompt_tokens, max_tokens, seed, fields["prompt"])
+    return Call(prompt_tokens, max_tokens, seed, prompt)
 
 
 def draw_job(job_id: int, call: Call, rng: Random, effects: Effects) -> Job:
@@ -115,6 +148,7 @@ class Server:
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post(COMPLETIONS, self.complete)
+        app.router.add_post(chat.PATH, self.chat)
         app.router.add_get("/health", self.health)
         app.router.add_get("/metrics", self.metrics)
         app.router.add_get("/state", self.state)
@@ -133,32 +167,67 @@ class Server:
         self._writer.effects(time.time(), asdict(effects))
         self._settle()
 
-    async def complete(self, request: web.Request) -> web.Response:
+    async def complete(self, request: web.Request) -> web.StreamResponse:
         """`POST /v1/completions`: queue, wait for the engine, answer."""
+        return await self._serve(request, COMPLETIONS, parse_call)
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """`POST /v1/chat/completions`: the same, or a stream of the words as the engine makes them."""
+        return await self._serve(request, chat.PATH, parse_chat)
+
+    async def _serve(self, request: web.Request, handler: str, parse: Callable[[bytes], Call]) -> web.StreamResponse:
         body = await request.read()
         try:
-            call = parse_call(body)
+            call = parse(body)
         except Refusal as refusal:
-            return self._refuse(request, COMPLETIONS, 400, str(refusal))
-        job_id = self._next_id
-        self._next_id += 1
-        pending = self._begin(job_id, call, len(body))
+            return self._refuse(request, handler, 400, str(refusal))
+        pending = self._begin(handler, call, len(body))
         try:
-            finished = await pending.answer
-        except asyncio.CancelledError:
-            self._engine.abort(self.now(), job_id)
+            return await (self._stream(request, pending) if call.stream else self._answer(pending))
+        except (asyncio.CancelledError, ConnectionError):
+            self._engine.abort(self.now(), pending.id)
             self._settle()
             raise
-        return _answer(self._run, finished, pending)
 
-    def _begin(self, job_id: int, call: Call, body_bytes: int) -> _Pending:
+    async def _answer(self, pending: _Pending) -> web.StreamResponse:
+        return _answer(self._run, await pending.answer, pending)
+
+    async def _stream(self, request: web.Request, pending: _Pending) -> web.StreamResponse:
+        """Words as the engine makes tokens; the status is sent with the first of them."""
+        id_, words = f"chatcmpl-{self._run}-{pending.id}", _text_of(pending, pending.job.output_tokens).split()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        sent = 0
+        while not pending.answer.done():
+            self._settle()
+            made = self._engine.made(pending.id)
+            if made > sent:
+                await self._send(request, response, chat.event(id_, words[sent:made]))
+                sent = made
+            await asyncio.wait([pending.answer], timeout=_LOOK)
+        finished = pending.answer.result()
+        if finished.outcome is Outcome.ERROR:
+            await self._send(request, response, chat.failure("engine failed"))
+        else:
+            end = chat.last_events(id_, finished, with_usage=pending.call.with_usage)
+            await self._send(request, response, chat.event(id_, words[sent:]) + end)
+        await response.write_eof()
+        return response
+
+    async def _send(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+        if not response.prepared:
+            await response.prepare(request)
+        await response.write(data)
+
+    def _begin(self, handler: str, call: Call, body_bytes: int) -> _Pending:
         rng = self._rng if call.seed is None else Random(call.seed)  # noqa: S311 -- a simulation
-        job = draw_job(job_id, call, rng, self._effects)
+        job = draw_job(self._next_id, call, rng, self._effects)
+        self._next_id += 1
         unsafe = rng.random() < self._effects.unsafe_rate
         invents = rng.random() < self._effects.ungrounded_rate
         documents = () if invents else texts.documents_of(call.prompt)
         answer: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
-        pending = self._pending[job_id] = _Pending(answer, rng, unsafe, documents, call.max_tokens, body_bytes)
+        pending = _Pending(job.id, handler, call, job, answer, rng, unsafe, documents, body_bytes)
+        self._pending[job.id] = pending
         self._engine.submit(self.now(), job)
         self._settle()
         return pending
@@ -227,33 +296,31 @@ class Server:
 
     def _count(self, finished: Finished) -> None:
         pending = self._pending.pop(finished.id)
-        status = _status(finished.outcome)
-        self._writer.request(RequestLine.of(time.time(), finished, status, pending.max_tokens))
+        status = _status(finished.outcome, streamed=pending.call.stream)
+        most = pending.call.max_tokens
+        self._writer.request(RequestLine.of(time.time(), finished, status, most))
         self._counted += 1
-        self._meters.count_request(finished, pending.max_tokens)
+        self._meters.count_request(finished, most)
         if status is not None:
-            self._meters.count_http(COMPLETIONS, "POST", status, finished.e2e, pending.body_bytes)
+            self._meters.count_http(pending.handler, "POST", status, finished.e2e, pending.body_bytes)
         if not pending.answer.done():
             pending.answer.set_result(finished)
 
 
-def _status(outcome: Outcome) -> int | None:
-    """The HTTP status of an answer; None when the client had gone before there was one."""
+def _status(outcome: Outcome, *, streamed: bool) -> int | None:
+    """The HTTP status of an answer; None when the client had gone before there was one. A stream that fails has
+    begun: its status was sent with its first words."""
     if outcome is Outcome.ABORT:
         return None
-    return 500 if outcome is Outcome.ERROR else 200
+    return 500 if outcome is Outcome.ERROR and not streamed else 200
 
 
 def _answer(run: str, finished: Finished, pending: _Pending) -> web.Response:
     if finished.outcome is Outcome.ERROR:
         return web.json_response({"error": {"message": "engine failed", "code": 500}}, status=500)
-    count = finished.generated_tokens
-    text = (
-        texts.unsafe_answer(pending.rng, count)
-        if pending.unsafe
-        else texts.answer(pending.rng, count, pending.documents)
-    )
-    usage = {"prompt_tokens": finished.prompt_tokens, "completion_tokens": finished.generated_tokens}
+    text = _text_of(pending, finished.generated_tokens)
+    if pending.handler == chat.PATH:
+        return web.json_response(chat.answer(f"chatcmpl-{run}-{finished.id}", finished, text))
     return web.json_response(
         {
             "id": f"cmpl-{run}-{finished.id}",
@@ -262,9 +329,15 @@ def _answer(run: str, finished: Finished, pending: _Pending) -> web.Response:
             "model": MODEL_NAME,
             "choices": [{"index": 0, "text": text, "finish_reason": finished.outcome.value}],
             "timings": {"queue": finished.queue, "ttft": finished.ttft},
-            "usage": usage | {"total_tokens": finished.prompt_tokens + finished.generated_tokens},
+            "usage": chat.usage(finished),
         }
     )
+
+
+def _text_of(pending: _Pending, count: int) -> str:
+    if pending.unsafe:
+        return texts.unsafe_answer(pending.rng, count)
+    return texts.answer(pending.rng, count, pending.documents)
 
 
 async def serve(settings: ReplicaSettings) -> None:

@@ -5,7 +5,7 @@ Their spans are parent and child. The inner one is the call; the outer one is ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from collector.otlp.spans import RawSpan
 from storage.generations import SpanId
@@ -18,12 +18,20 @@ def told_again(calls: Iterable[RawSpan]) -> set[SpanId]:
     a gateway's call is another's.
     """
     known = {(one.trace_id, one.span_id): one for one in calls}
-    found = set()
-    for inner in known.values():
-        outer = known.get((inner.trace_id, inner.parent_id or ""))
-        if outer is not None and _wraps(outer, inner):
-            found.add((outer.trace_id, outer.span_id))
+    outer_of = {ids: wrapper for ids, one in known.items() if (wrapper := _wrapper(one, known))}
+    found: set[SpanId] = set()
+    for innermost in outer_of.keys() - set(outer_of.values()):  # so that of spans in a circle none is lost
+        at = outer_of.get(innermost)
+        while at is not None and at not in found:
+            found.add(at)
+            at = outer_of.get(at)
     return found
+
+
+def _wrapper(inner: RawSpan, known: Mapping[SpanId, RawSpan]) -> SpanId | None:
+    ids = inner.trace_id, inner.parent_id or ""
+    outer = known.get(ids)
+    return ids if outer is not None and _wraps(outer, inner) else None
 
 
 def _wraps(outer: RawSpan, inner: RawSpan) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.otlp.attributes import kept_span
 from collector.otlp.content import payload_of
+from collector.otlp.dialects import reading
 from collector.otlp.documents import retrieved_by
 from collector.otlp.prepare import MOST_SPANS, MOST_TEXT
 from collector.otlp.retrieval import Retrievals
 from collector.settings import Stratum
 from core.texts import HIDDEN, Payload, TextCipher
+from storage.generations import Generation
 from tests.collector.otlp.told import CHAT, KEY, NOW, call, pairs, prepared, preparer, raw, request, span
 
 CANARY = "wandering heliotrope"
@@ -263,46 +266,131 @@ def test_a_call_beyond_the_horizon_is_refused_and_another_span_is_not() -> None:
     assert "retention.unsampled" in found.problem
 
 
+PATHS = (
+    *(
+        "",
+        ".role",
+        ".content",
+        ".message.role",
+        ".message.content",
+        ".message.contents.0.message_content.text",
+        ".prompt.text",
+    ),
+    *(".message.tool_calls.0.tool_call.function.name", ".tool_calls.1.name", ".completion.text"),
+    *(".document.id", ".document.score", ".document.content", ".document.metadata"),
+)
 VALUES = st.recursive(
     st.one_of(
         st.booleans(),
         st.integers(-(2**63), 2**63 - 1),
         st.floats(),
         st.just(CANARY),
-        st.sampled_from(["", "\x00", "[", "[{}]", '[{"role":1,"parts":[{"type":"text","content":"t"}]}]', "[[[[1]]]]"]),
+        st.sampled_from(
+            [
+                "",
+                "\x00",
+                "[",
+                "[{}]",
+                "LLM",
+                "chat",
+                "__REDACTED__",
+                '[{"role":"\\u0000","content":"t","finish_reason":"\\u0000"}]',
+                '{"model":"\\u0000a","updated_at":1e999}',
+                '[{"role":1,"parts":[{"type":"text","content":"t"}]}]',
+                "[[[[1]]]]",
+            ]
+        ),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(["role", "parts", "content", "type", "id", "score"]), inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "role",
+                    "parts",
+                    "content",
+                    "type",
+                    "id",
+                    "score",
+                    "metadata",
+                    "updated_at",
+                    "tool_calls",
+                    "function",
+                    "name",
+                    "finish_reason",
+                ]
+            ),
+            inner,
+            max_size=3,
+        ),
     ),
     max_leaves=8,
 )
+READ = reading()
 NAMES = st.sampled_from(
-    [
-        "gen_ai.request.model",
-        "gen_ai.operation.name",
-        "gen_ai.response.finish_reasons",
-        "gen_ai.input.messages",
-        "gen_ai.output.messages",
-        "gen_ai.system_instructions",
-        "gen_ai.retrieval.documents",
-        "gen_ai.usage.output_tokens",
-        "gen_ai.response.time_to_first_chunk",
-        "error.type",
-        "tenant.id",
-    ]
+    sorted(
+        {
+            *("error.type", "tenant.id", "gen_ai.operation.name", "openinference.span.kind", "llm.request.type"),
+            *("input.mime_type", "db.query.result.id", "db.query.result.score", "db.query.result.metadata"),
+            *(source.attribute for sources in READ.fields.values() for source in sources),
+            *(name for name in READ.content | READ.retrieved if name),
+            *(
+                f"{below}{n}{path}"
+                for below in READ.content_below + READ.retrieved_below
+                for n in (0, 1, 10)
+                for path in PATHS
+            ),
+        }
+    )
+)
+EVENTS = st.sampled_from(
+    [DETAILS_EVENT, "db.query.result", "gen_ai.content.completion", "First Token Stream Event", "exception"]
 )
 
 
-@given(st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES), st.sampled_from(["chat", "retrieval"]))
+@given(
+    st.dictionaries(NAMES, VALUES), EVENTS, st.dictionaries(NAMES, VALUES), st.sampled_from(["chat", "retrieval", None])
+)
 def test_any_attributes_are_read_or_refused_and_never_quoted(
-    told: dict[str, Any], on_event: dict[str, Any], operation: str
+    told: dict[str, Any], event_name: str, on_event: dict[str, Any], operation: str | None
 ) -> None:
-    one = span(1, events=[event(DETAILS_EVENT, **on_event)], **{"gen_ai.operation.name": operation, **told})
-    found = prepared(one, call(2))
+    told |= {} if operation is None else {"gen_ai.operation.name": operation}
+    one = span(1, events=[event(event_name, **on_event)], **told)
+    found = prepared(one, call(2), prices=({"model": "*", "input": 1.0, "output": 1.0},))
     assert found.calls[-1].generation.span_id == "0" * 15 + "2"
     assert len(found.calls) + found.rejected <= 2
     assert CANARY not in found.problem
+    for call_ in found.calls:
+        whole(call_.generation)
     for name, kept in (pair for span_ in found.spans for pair in span_.attributes.items()):
-        assert CANARY not in repr(kept) or name not in {"gen_ai.input.messages", "gen_ai.output.messages"}
+        assert CANARY not in repr(kept) or name in READ.kept or not content(name)
     json.dumps([span_.attributes for span_ in found.spans], allow_nan=False)
+
+
+def content(name: str) -> bool:
+    return name in READ.content or name.startswith(READ.content_below)
+
+
+def whole(found: Generation) -> None:
+    """Every figure is one that may be counted or stored, or unknown."""
+    for name in (
+        "input_tokens",
+        "cached_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_micros",
+    ):
+        figure = getattr(found, name)
+        assert figure is None or (type(figure) is int and 0 <= figure < 2**63)
+    for name in ("ttft", "itl"):
+        seconds = getattr(found, name)
+        assert seconds is None or (type(seconds) is float and 0 <= seconds < math.inf)
+    assert found.outcome in {"good", "bad", "excluded"}
+    assert found.goodput in {"good", "bad", "excluded"}
+    assert (found.tool_calls is None) == (found.tool_names is None)
+    assert len(found.tool_names or ()) <= (found.tool_calls or 0)
+    assert all(len(value) <= 256 for _, value in found.group)
+    texts = [found.operation, found.provider, found.error_type, found.finish_reason, *(found.tool_names or ())]
+    assert "\x00" not in "".join(text for text in texts if text is not None)
+    json.dumps([found.retrieval, found.tool_names], allow_nan=False)
