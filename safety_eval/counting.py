@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -10,8 +11,9 @@ from core.buckets import MINUTES, start_of, tier_of_age
 from core.errors import StorageBusy, StorageError
 from core.labels import make
 from core.measures import Measure
-from storage import samples, scores
+from storage import kept_texts, samples, scores
 from storage.database import Database
+from storage.kept_texts import KeptText
 from storage.ledger import rows
 from storage.ledger.dictionary import Atom, Dictionary
 from storage.ledger.rows import AtomCells, Checkpoint, RowKey, SourceFlush
@@ -22,6 +24,15 @@ _ATTEMPTS = 20
 """Each attempt that is overtaken is another evaluator's success: with twenty in a row, something else is wrong."""
 
 Rows = dict[RowKey, AtomCells]
+
+
+class Judged(NamedTuple):
+    """All that is written of a sample: its verdicts, and what stays of its text. `fate`: what became of the text, empty
+    where there was none."""
+
+    scores: Sequence[Score]
+    kept: KeptText | None = None
+    fate: str = ""
 
 
 class _Overtaken(Exception):
@@ -70,12 +81,12 @@ class Counter:
         self._dictionary = Dictionary(group_cap)
         self._marks: dict[str, Checkpoint] = {}
 
-    def commit(self, verdicts: Mapping[int, Sequence[Score]], now: float) -> set[int]:
+    def commit(self, verdicts: Mapping[int, Judged], now: float) -> set[int]:
         """Write the verdicts of samples (by id) that are still held and delete those samples, in one transaction.
 
         Returns the ids that were; StorageError when nothing was written.
         """
-        added = tally((score for found in verdicts.values() for score in found), now)
+        added = tally((score for found in verdicts.values() for score in found.scores), now)
         for _ in range(_ATTEMPTS):
             before = {key: self._before(key, touched, now) for key, touched in added.items()}
             try:
@@ -90,7 +101,7 @@ class Counter:
             self._marks[key] = rows.open_source(self._db, KIND, key, now)
         return rows.load_rows(self._db, self._dictionary, self._marks[key].source_id, touched)
 
-    def _write(self, verdicts: Mapping[int, Sequence[Score]], before: Mapping[str, Rows], now: float) -> set[int]:
+    def _write(self, verdicts: Mapping[int, Judged], before: Mapping[str, Rows], now: float) -> set[int]:
         try:
             with self._db.write() as connection:
                 held, won, resolved = self._write_in(connection, verdicts, before, now)
@@ -103,11 +114,12 @@ class Counter:
         return held
 
     def _write_in(
-        self, connection: Connection, verdicts: Mapping[int, Sequence[Score]], before: Mapping[str, Rows], now: float
+        self, connection: Connection, verdicts: Mapping[int, Judged], before: Mapping[str, Rows], now: float
     ) -> tuple[set[int], dict[str, Checkpoint], dict[Atom, int]]:
         rows.next_rev(connection)  # its lock comes first everywhere: so nobody waits in a circle for a sample's lock
         held = samples.finish(connection, self._holder, verdicts)
-        found = [score for id_ in sorted(held) for score in verdicts[id_]]
+        kept_texts.put(connection, [kept for id_ in sorted(held) if (kept := verdicts[id_].kept)])
+        found = [score for id_ in sorted(held) for score in verdicts[id_].scores]
         if not found:
             return held, {}, {}
         scores.put(connection, found)

@@ -29,6 +29,13 @@ class EvaluatorMetrics:
             ["detector", "verdict"],
             registry=self.registry,
         )
+        self.texts = Counter(
+            "burnline_evaluator_texts",
+            "Texts of samples that were finished, by what became of them: hash, redacted (kept so); dropped, "
+            "unredactable, unread, expired (not kept; an expired sample may have had no text).",
+            ["fate"],
+            registry=self.registry,
+        )
         self.seconds = Histogram(
             "burnline_evaluator_batch_seconds",
             "Time of one detector on one batch.",

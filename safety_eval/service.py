@@ -19,6 +19,9 @@ from storage.samples import Sample
 
 log = logging.getLogger(__name__)
 
+_HOUSE_SECONDS = 60.0
+"""How often kept texts are looked at for those whose time is over."""
+
 
 class EvaluatorService:
     """One evaluator of possibly several."""
@@ -33,8 +36,12 @@ class EvaluatorService:
         """Work until `stop` is set; a batch that is being scored then is finished first."""
         detectors = await self._load(stop)
         worker = Worker(self._tools, self._settings, detectors, self._holder, self._group_cap)
+        housekept = -_HOUSE_SECONDS
         while not stop.is_set():
             try:
+                if self._tools.clock.monotonic() - housekept >= _HOUSE_SECONDS:
+                    await asyncio.to_thread(worker.forget)
+                    housekept = self._tools.clock.monotonic()
                 done = await self._round(worker, stop)
             except StorageError as error:
                 self._tools.metrics.failures.labels(type(error).__name__).inc()

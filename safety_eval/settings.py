@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.settings import Duration
 
 Device = Literal["auto", "cpu", "cuda"]
+KeepPolicy = Literal["nothing", "hash", "redacted"]
 
 
 class _Settings(BaseModel):
@@ -51,6 +52,16 @@ class GroundednessSettings(_Settings):
     threshold: float = Field(default=0.4, gt=0, le=1, description="an answer is flagged from this distance on")
 
 
+class KeepSettings(_Settings):
+    """What stays of prompts and answers that were scored."""
+
+    policy: KeepPolicy = Field(
+        default="nothing",
+        description="nothing; hash: a keyed hash of each; redacted: each without what pii and secrets find in it",
+    )
+    retention: Duration = Field(default=7 * 24 * 3600.0, gt=0, description="how long it stays")
+
+
 class EvaluatorSettings(_Settings):
     """How drawn answers are scored."""
 
@@ -68,3 +79,4 @@ class EvaluatorSettings(_Settings):
     groundedness: GroundednessSettings = Field(
         default=GroundednessSettings(), description="answers that their context does not carry"
     )
+    keep: KeepSettings = Field(default=KeepSettings(), description="what stays of prompts and answers that were scored")

@@ -9,12 +9,15 @@ from core.clock import Clock
 from core.errors import ParseError
 from core.texts import TextCipher
 from safety_eval import engine
-from safety_eval.counting import Counter
+from safety_eval.counting import Counter, Judged
 from safety_eval.detectors.port import Detector, Item, Verdict, failed
+from safety_eval.keeping import EXPIRED as TEXT_EXPIRED
+from safety_eval.keeping import PURPOSE, UNREAD, Fate, Keeper
 from safety_eval.metrics import EvaluatorMetrics
 from safety_eval.settings import EvaluatorSettings
-from storage import samples
+from storage import kept_texts, samples
 from storage.database import Database
+from storage.kept_texts import KeptText
 from storage.samples import Sample
 from storage.scores import Score
 
@@ -46,6 +49,7 @@ class Worker:
         self._detectors = detectors
         self._holder = holder
         self._counter = Counter(tools.database, holder, group_cap)
+        self._keeper = Keeper(settings.keep.policy, tools.cipher.derive(PURPOSE), detectors)
 
     def lease(self) -> list[Sample]:
         """The next samples, held until the lease ends or is renewed."""
@@ -68,25 +72,40 @@ class Worker:
             tools.database, self._holder, tools.clock.now(), self._settings.lease_ttl, self._settings.batch
         )
 
-    def judge(self, held: Sequence[Sample]) -> dict[int, list[Score]]:
+    def judge(self, held: Sequence[Sample]) -> dict[int, Judged]:
         """Verdicts of every detector on samples, by sample id; writes nothing."""
         opened = {one.id: self._open(one) for one in held}
         items = {id_: text for id_, text in opened.items() if isinstance(text, Item)}
         found = engine.score(self._detectors, list(items.values()), self._observe)
         verdicts = {id_: [found[d.name][place] for d in self._detectors] for place, id_ in enumerate(items)}
-        return {one.id: self._scores(one, verdicts.get(one.id), opened[one.id]) for one in held}
+        fates = dict(zip(items, self._keeper.fates(list(items.values())), strict=True))
+        return {
+            one.id: self._judged(one, self._scores(one, verdicts.get(one.id), opened[one.id]), fates.get(one.id))
+            for one in held
+        }
 
-    def write_off(self, held: Sequence[Sample]) -> dict[int, list[Score]]:
+    def write_off(self, held: Sequence[Sample]) -> dict[int, Judged]:
         """Verdicts on samples whose time is over."""
-        return {one.id: self._scores(one, None, EXPIRED) for one in held}
+        return {one.id: Judged(self._scores(one, None, EXPIRED), fate=TEXT_EXPIRED) for one in held}
 
-    def commit(self, verdicts: Mapping[int, Sequence[Score]]) -> set[int]:
+    def forget(self) -> int:
+        """Delete what stayed of texts for long enough; returns how many."""
+        database = self._tools.database
+        with database.write() as connection:
+            gone = kept_texts.forget(connection, self._tools.clock.now() - self._settings.keep.retention)
+        if gone:
+            database.scrub()
+        return gone
+
+    def commit(self, verdicts: Mapping[int, Judged]) -> set[int]:
         """Write what is still held, count it, and delete those samples with their text; returns their ids."""
         written = self._counter.commit(verdicts, self._tools.clock.now())
         metrics = self._tools.metrics
         metrics.lost.inc(len(verdicts) - len(written))
         for id_ in written:
-            for score in verdicts[id_]:
+            if verdicts[id_].fate:
+                metrics.texts.labels(verdicts[id_].fate).inc()
+            for score in verdicts[id_].scores:
                 metrics.verdicts.labels(score.detector, score.verdict).inc()
         return written
 
@@ -101,6 +120,18 @@ class Worker:
         except ParseError as error:
             return str(error)
         return Item(payload.prompt, payload.output, tuple(payload.context))
+
+    def _judged(self, sample: Sample, found: Sequence[Score], fate: Fate | None) -> Judged:
+        """`fate` is None where there was no text, or where it was not read."""
+        if fate is None:
+            return Judged(found, fate="" if sample.text is None else UNREAD)
+        ids = sample.trace_id, sample.span_id
+        kept = (
+            KeptText(*ids, sample.at, self._tools.clock.now(), fate.name, fate.prompt, fate.output)
+            if fate.kept
+            else None
+        )
+        return Judged(found, kept, fate.name)
 
     def _scores(self, sample: Sample, verdicts: Sequence[Verdict] | None, text: Item | str) -> list[Score]:
         found = verdicts or [failed(str(text))] * len(self._detectors)

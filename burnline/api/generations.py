@@ -1,4 +1,4 @@
-"""Generations, the traces of drawn ones, and what detectors said of them; never a text."""
+"""Generations, the traces of drawn ones, what detectors said of them, and what stays of their texts by policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from burnline.api.fields import From, Name, moment
 from burnline.views import time_text
 from core.durations import HOUR
 from core.measures import Group
-from storage import generations, scores
+from storage import generations, kept_texts, scores
 
 
 class Generation(BaseModel):
@@ -83,6 +83,18 @@ class Score(BaseModel):
     spans: list[dict[str, Any]]
 
 
+class Text(BaseModel):
+    """What stays of a prompt and an answer by `evaluator.keep`: a keyed hash of each, or each redacted."""
+
+    trace_id: str
+    span_id: str
+    at: str
+    kept_at: str
+    policy: str
+    prompt: str | None
+    output: str | None
+
+
 class Trace(BaseModel):
     """Everything known of one trace. Only drawn ones have spans."""
 
@@ -90,6 +102,7 @@ class Trace(BaseModel):
     spans: list[Span]
     generations: list[Generation]
     scores: list[Score]
+    texts: list[Text]
 
 
 TraceId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", examples=["4bf92f3577b34da6a3ce929d0e0e4736"])]
@@ -120,12 +133,13 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/traces/{trace_id}", response_model=Trace, responses={404: {"description": "no such trace"}})
     def trace(trace_id: TraceId) -> dict[str, Any]:
-        """The spans, generations and scores of a trace, by time."""
+        """The spans, generations and scores of a trace, by time, and what stays of its texts."""
         spans, calls = generations.trace(database, trace_id)
         if not spans and not calls:
             raise HTTPException(404, f"nothing is known of trace {trace_id}: it never came, or is past its retention")
         judged = scores.of_trace(database, trace_id)
         told: dict[str, Sequence[Any]] = {"spans": spans, "generations": calls, "scores": judged}
+        told["texts"] = kept_texts.of_trace(database, trace_id)
         return {"trace_id": trace_id, **{name: [_row(one) for one in rows] for name, rows in told.items()}}
 
     return routes
@@ -136,7 +150,7 @@ def _group(**wanted: str | None) -> Group:
 
 
 def _row(found: Any) -> dict[str, Any]:
-    """A generation, span or score: its times as text, its group as a mapping."""
+    """A generation, span, score or text: its times as text, its group as a mapping."""
     row = asdict(found)
     times = {name: time_text(value) for name, value in row.items() if name == "at" or name.endswith("_at")}
     return row | times | ({"group": dict(row["group"])} if "group" in row else {})

@@ -81,6 +81,20 @@ sample = Table(
     sqlite_autoincrement=True,
 )
 
+# What stays of the texts of a scored generation, where a policy keeps something; written by the evaluator.
+kept_text = Table(
+    "kept_text",
+    metadata,
+    Column("trace_id", Text, primary_key=True),
+    Column("span_id", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kept_at", Float, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("prompt", Text),
+    Column("output", Text),
+    Index("ix_kept_text_kept_at", "kept_at"),
+)
+
 # What a detector said of a generation. `spans` are places in the text, never the text.
 score = Table(
     "score",
