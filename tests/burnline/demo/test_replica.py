@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from random import Random
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp.test_utils import unused_port
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,11 +21,15 @@ from burnline.demo.child import serving
 from burnline.demo.engine import Outcome
 from burnline.demo.families import ITL, REQUEST_TIME, TTFT
 from burnline.demo.journal import Totals, Writer
-from burnline.demo.replica import Call, Refusal, ReplicaSettings, Server, draw_job, parse_call
+from burnline.demo.replica import Call, Refusal, ReplicaSettings, Server, draw_job, parse_call, parse_chat
 from burnline.demo.scenarios import Effects
 from core.histogram import decumulate
 
 Scenario = Callable[["Replica"], Awaitable[None]]
+
+
+def chat_body(text: str) -> dict:
+    return {"messages": [{"role": "user", "content": text}], "max_tokens": 100, "seed": 3}
 
 
 class Replica:
@@ -37,6 +42,20 @@ class Replica:
         body = {"prompt": prompt, "max_tokens": 100, "seed": 3} | fields
         async with self.session.post(self.url + "/v1/completions", json=body) as response:
             return response.status, await response.json()
+
+    async def chat(self, text: str = "a b c", **fields) -> tuple[int, dict]:
+        async with self.session.post(self.url + "/v1/chat/completions", json=chat_body(text) | fields) as response:
+            return response.status, await response.json()
+
+    async def events(self, text: str = "a b c", **fields) -> AsyncIterator[tuple[float, dict]]:
+        """The events of a streamed answer, with the time at which each came."""
+        body = chat_body(text) | {"stream": True, "stream_options": {"include_usage": True}} | fields
+        async with self.session.post(self.url + "/v1/chat/completions", json=body) as response:
+            assert response.status == 200
+            async for line in response.content:
+                data = line.strip().removeprefix(b"data: ")
+                if data and data != b"[DONE]":
+                    yield time.monotonic(), orjson.loads(data)
 
     async def scrape(self) -> str:
         async with self.session.get(self.url + "/metrics") as response:
@@ -105,6 +124,65 @@ def test_a_completion_has_as_many_words_as_tokens_and_says_so(tmp_path):
     truth = with_replica(tmp_path, scenario)
     assert truth.total.requests == 1
     assert truth.total.prompt_tokens == 4
+
+
+def test_a_chat_completion_is_the_same_request_in_another_form(tmp_path):
+    async def scenario(replica: Replica) -> None:
+        _, plain = await replica.complete("one two three four")
+        status, answer = await replica.chat("one two three four")
+        assert status == 200
+        [choice] = answer["choices"]
+        assert choice["message"] == {"role": "assistant", "content": plain["choices"][0]["text"]}
+        assert (answer["usage"], choice["finish_reason"]) == (plain["usage"], plain["choices"][0]["finish_reason"])
+        page = await replica.scrape()
+        assert number(page, "http_requests_total", handler="/v1/chat/completions", status="2xx") == 1
+
+    assert with_replica(tmp_path, scenario).total.requests == 2
+
+
+def test_a_stream_brings_the_words_as_the_engine_makes_them_and_says_what_it_used(tmp_path):
+    async def scenario(replica: Replica) -> None:
+        _, whole = await replica.chat()
+        found = [one async for one in replica.events()]
+        choices = [choice for _, event in found for choice in event["choices"]]
+        words = "".join(choice["delta"].get("content", "") for choice in choices).split()
+        assert words == whole["choices"][0]["message"]["content"].split()
+        assert [c["finish_reason"] for c in choices if c["finish_reason"]] == [whole["choices"][0]["finish_reason"]]
+        assert found[-1][1]["usage"] == whole["usage"]
+        assert len(found) > 5
+        assert found[-1][0] - found[0][0] > 0.02, "not all at once"
+        assert not any("usage" in event for _, event in [one async for one in replica.events(stream_options=None)])
+
+    assert with_replica(tmp_path, scenario, speed=5.0).total.requests == 3
+
+
+def test_a_stream_that_fails_says_so_among_its_events_and_has_its_status(tmp_path):
+    pages = []
+
+    async def scenario(replica: Replica) -> None:
+        replica.server.adjust({"error_rate": 1.0})
+        *_, (_, last) = [one async for one in replica.events()]
+        assert last["error"]["code"] == 500
+        pages.append(await replica.scrape())
+
+    truth = with_replica(tmp_path, scenario).total
+    assert truth == totals_on(pages[0])
+    assert (truth.outcomes, truth.statuses) == ({"error": 1}, {200: 1})
+
+
+def test_a_reader_of_a_stream_that_goes_away_is_an_abort(tmp_path):
+    async def scenario(replica: Replica) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                [one async for one in replica.events(max_tokens=4000, seed=5)]
+        for _ in range(100):
+            if number(await replica.scrape(), "vllm:request_success_total", finished_reason="abort"):
+                return
+            await asyncio.sleep(0.01)
+
+    [line] = with_replica(tmp_path, scenario, speed=1.0).runs[0].requests
+    assert (line.outcome, line.status) == (Outcome.ABORT, None)
+    assert line.generated_tokens > 0
 
 
 def test_at_every_scrape_the_page_is_the_sum_of_the_requests_before_it(tmp_path):
@@ -247,6 +325,24 @@ def test_an_unsafe_replica_leaks_or_insults_and_a_safe_one_does_not(tmp_path):
 def test_what_is_no_completion_request_is_refused(body):
     with pytest.raises(Refusal):
         parse_call(body)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [None, [], "hello", ["hello"], [{"role": "user", "content": 3}], [{"role": "user", "content": ["hello"]}]],
+)
+def test_what_is_no_chat_request_is_refused(messages):
+    with pytest.raises(Refusal, match="messages"):
+        parse_chat(orjson.dumps({"messages": messages}))
+
+
+def test_a_chat_request_s_texts_are_its_prompt_and_its_length_has_two_names():
+    parts = [{"type": "text", "text": "b c"}, {"type": "image_url", "image_url": {}}]
+    messages = [{"role": "system", "content": "a"}, {"role": "user", "content": parts}, {"role": "assistant"}]
+    call = parse_chat(orjson.dumps({"messages": messages}))
+    assert (call.prompt.split(), call.prompt_tokens, call.max_tokens) == (["a", "b", "c"], 3, 8189)
+    assert parse_chat(orjson.dumps({"messages": messages, "max_completion_tokens": 7})).max_tokens == 7
+    assert parse_chat(orjson.dumps({"messages": messages, "max_tokens": 8})).max_tokens == 8
 
 
 def test_a_request_longer_than_the_model_is_refused():
