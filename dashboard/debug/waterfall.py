@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -140,10 +141,12 @@ def _figures(call: Generation) -> Iterable[Html]:
         ("Ended", call.finish_reason or call.error_type),
         ("Error", call.error_type or "none"),
         ("Tokens in", _count(call.input_tokens) + _cached(call)),
-        ("Tokens out", _count(call.output_tokens)),
+        ("Tokens out", _count(call.output_tokens) + _reasoning(call)),
+        ("Tools called", _tools(call)),
         ("Cost", cost or f"{words.NOT_MEASURED}: no price is set for this model, or tokens are not told"),
         ("Latency promises", _goodput(call)),
         ("Drawn", _drawn(call)),
+        ("Told in", call.dialect),
     )
     yield tag("dl", *(part for name, text in pairs for part in (tag("dt", name), tag("dd", text or "not told"))))
 
@@ -153,7 +156,20 @@ def _count(n: int | None) -> str:
 
 
 def _cached(call: Generation) -> str:
-    return "" if call.cached_tokens is None else f", of them {words.count(call.cached_tokens)} cached"
+    parts = ((call.cached_tokens, "cached"), (call.cache_write_tokens, "written to the cache"))
+    told = ", ".join(f"{words.count(n)} {what}" for n, what in parts if n is not None)
+    return f", of them {told}" if told else ""
+
+
+def _reasoning(call: Generation) -> str:
+    return "" if call.reasoning_tokens is None else f", of them {words.count(call.reasoning_tokens)} reasoning"
+
+
+def _tools(call: Generation) -> str | None:
+    if not call.tool_calls:
+        return None if call.tool_calls is None else "none"
+    names = ", ".join(call.tool_names or ()) or "without a name"
+    return names if call.tool_calls == 1 else f"{_many(call.tool_calls, 'call')}: {names}"
 
 
 def _goodput(call: Generation) -> str:
@@ -174,7 +190,14 @@ def _documents(call: Generation) -> Iterable[Html]:
     if not call.retrieval:
         yield nothing("The retrieval found none.")
         return
-    yield table(("Document", "Score"), (row(_text(one.get("id")), _text(one.get("score"))) for one in call.retrieval))
+    yield table(("Document", "Score", "Last changed"), (_document(one, call.at) for one in call.retrieval))
+
+
+def _document(one: Mapping[str, Any], at: float) -> Html:
+    changed = one.get("changed_at")
+    before = at - changed if isinstance(changed, int | float) else None
+    age = None if before is None else f"{words.age(before)} before" if before >= 0 else "after the call"
+    return row(_text(one.get("id")), _text(one.get("score")), _text(age))
 
 
 def _text(value: object) -> str:

@@ -79,8 +79,18 @@ def test_a_drawn_trace_shows_spans_tokens_documents_and_verdicts_and_escapes_the
         assert said in text
     for said in ("620 ms", "90 ticks", "512 cached", "$0.002120", "doc-17", "▲ flagged", "▼ failed", "revision pii-3"):
         assert said in text
+    for said in (
+        "96 written to the cache",
+        "24 reasoning",
+        "3 calls: look_up, <i>add</i>",
+        "genai-1.41",
+        "after the call",
+    ):
+        assert said in text
+    assert "2 d 23 h before" in text.replace("\N{THIN SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert "uncorrected: no person has checked them" in text
     assert "<b>doc</b>" not in page.markup
+    assert "<i>add</i>" not in page.markup
 
 
 def test_a_trace_that_was_not_drawn_says_with_which_chance_it_would_have_been(world: World, shown: Shown) -> None:

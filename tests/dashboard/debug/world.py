@@ -37,6 +37,9 @@ def call(world: World, ago: float = 60.0, **values: Any) -> Generation:
         "streamed": True,
         "input_tokens": 1812,
         "cached_tokens": 512,
+        "cache_write_tokens": 96,
+        "reasoning_tokens": 24,
+        "dialect": "genai-1.41",
         "output_tokens": 96,
         "ttft": 0.62,
         "itl": 0.0377,
@@ -70,8 +73,12 @@ def answered(world: World) -> None:
     span(world, "d" * 16, "b" * 16, 0.2, 0.4, "query index", service="search", error="timeout after 400 ms")
     span(world, CALL, "a" * 16, 0.8, 4.2, "chat llama", events=ticks)
     span(world, "e" * 16, "f" * 16, 5.05, 0.1, "write audit log", service="audit")
-    documents = [{"id": "doc-17", "score": 0.83}, {"id": "doc-4", "score": 0.61}, {"id": "<b>doc</b>", "score": None}]
-    call(world, sampled=True, retrieval=documents)
+    documents = [
+        {"id": "doc-17", "score": 0.83, "changed_at": world.now - 3 * 86_400},
+        {"id": "doc-4", "score": 0.61, "changed_at": world.now + 60},
+        {"id": "<b>doc</b>", "score": None, "changed_at": None},
+    ]
+    call(world, sampled=True, retrieval=documents, tool_calls=3, tool_names=["look_up", "<i>add</i>"])
     put_scores(
         world,
         score(
