@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +23,7 @@ from rich.progress import track
 from sqlalchemy import select
 
 from bench.harness import Table, Unequal, figure, guarded, python, ratio, require_equal
+from bench.processes import Usage, free_port, stop, usage_of
 from core.matchers import parse_selector
 from storage.database import Database, sqlite_url
 from storage.ledger import cells
@@ -33,7 +31,6 @@ from storage.ledger.dictionary import Dictionary
 from storage.series import SeriesReader, compact
 from storage.tables import ledger_row
 
-_TICKS, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 _OURS, _PEER = "burnline", "prometheus"
 
 _Served = Sequence[Mapping[str, Any]]
@@ -48,13 +45,6 @@ class _Size(NamedTuple):
     interval: float
     warm: float
     seconds: float
-
-
-class _Usage(NamedTuple):
-    """Of a process: CPU seconds so far, and resident bytes."""
-
-    cpu: float
-    resident: int
 
 
 @dataclass(frozen=True)
@@ -126,11 +116,11 @@ def _run(size: _Size, folder: Path, stack: ExitStack) -> dict[str, _Result]:
     for one in scrapers:
         if one.process.poll() is not None:
             raise Unequal(f"{one.name} runs\n{(folder / one.name).with_suffix('.log').read_text()}")
-    began, before = time.monotonic(), [_usage(one.process.pid) for one in scrapers]
+    began, before = time.monotonic(), [usage_of(one.process.pid) for one in scrapers]
     _wait("measuring", size.seconds)
-    ended, after = time.monotonic(), [_usage(one.process.pid) for one in scrapers]
-    _stop(scrapers[0].process)
-    _stop(fleet)
+    ended, after = time.monotonic(), [usage_of(one.process.pid) for one in scrapers]
+    stop(scrapers[0].process)
+    stop(fleet)
     served = json.loads(journal.read_text())
     disks = (_our_disk(scrapers[0].folder), _peer_disk(scrapers[1]))
     _check_ours(scrapers[0].folder, served, ports)
@@ -146,7 +136,7 @@ def _result(
     served: _Served,
     size: _Size,
     measured: tuple[float, float],
-    usage: tuple[_Usage, _Usage],
+    usage: tuple[Usage, Usage],
     disk: int,
 ) -> _Result:
     times = [[at for agent, at, _ in one["served"] if agent == name] for one in served]
@@ -186,7 +176,7 @@ def _scraper(name: str, folder: Path, start: tuple[Sequence[str], int]) -> Itera
 
 
 def _burnline(size: _Size, folder: Path, ports: Sequence[int]) -> tuple[list[str], int]:
-    port = _free_port()
+    port = free_port()
     config = folder / "burnline.yaml"
     job = {"name": "bench", "interval": f"{size.interval:g}s", "static": [{"targets": _places(ports)}]}
     (folder / _OURS).mkdir()
@@ -194,7 +184,7 @@ def _burnline(size: _Size, folder: Path, ports: Sequence[int]) -> tuple[list[str
         yaml.safe_dump(
             {
                 "storage": {"directory": str(folder / _OURS)},
-                "collector": {"scrape": [job], "otlp": {"port": _free_port()}},
+                "collector": {"scrape": [job], "otlp": {"port": free_port()}},
                 "metrics_ports": {"collector": port, "engine": 0, "evaluator": 0, "alerter": 0},
             }
         )
@@ -205,7 +195,7 @@ def _burnline(size: _Size, folder: Path, ports: Sequence[int]) -> tuple[list[str
 
 
 def _prometheus(size: _Size, folder: Path, ports: Sequence[int]) -> tuple[list[str], int]:
-    port = _free_port()
+    port = free_port()
     config = folder / "prometheus.yml"
     jobs = [{"job_name": "bench", "static_configs": [{"targets": _places(ports)}]}]
     every = {"scrape_interval": f"{size.interval:g}s", "scrape_timeout": f"{size.interval:g}s"}
@@ -223,25 +213,9 @@ def _places(ports: Sequence[int]) -> list[str]:
     return [f"127.0.0.1:{port}" for port in ports]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait(what: str, seconds: float) -> None:
     for _ in track(range(round(seconds)), what, console=Console(stderr=True)):
         time.sleep(1)
-
-
-def _usage(pid: int) -> _Usage:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return _Usage((int(fields[11]) + int(fields[12])) / _TICKS, int(fields[21]) * _PAGE)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    process.wait(60)
 
 
 def _size_of(folder: Path) -> int:
