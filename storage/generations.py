@@ -7,20 +7,24 @@ that counts them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, tuple_
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select
 
 from core.measures import Group, group_from_key, group_key
+from storage.bulk import insert_rows, known_keys
 from storage.database import Database
 from storage.tables import generation, span
 
 SpanId = tuple[str, str]
 """(trace id, span id), in lower-case hexadecimal."""
 
-_CHUNK = 400
-"""Ids asked for in one statement: SQLite takes 32,766 variables, PostgreSQL plans long lists slowly."""
+_GROUP_PLACE = [one.name for one in generation.columns].index("group_key")
+_generation_values = attrgetter(*("group" if one.name == "group_key" else one.name for one in generation.columns))
+_span_values = attrgetter(*(one.name for one in span.columns))
 
 
 @dataclass(frozen=True)
@@ -82,32 +86,18 @@ class Span:
 
 def fresh(connection: Connection, ids: Iterable[SpanId]) -> set[SpanId]:
     """Those of the ids that no stored generation has."""
-    wanted = sorted(set(ids))
-    key = tuple_(generation.c.trace_id, generation.c.span_id)
-    known: set[SpanId] = set()
-    for at in range(0, len(wanted), _CHUNK):
-        query = select(generation.c.trace_id, generation.c.span_id).where(key.in_(wanted[at : at + _CHUNK]))
-        known |= {(row.trace_id, row.span_id) for row in connection.execute(query)}
-    return set(wanted) - known
+    wanted = set(ids)
+    return wanted - known_keys(connection, generation, sorted(wanted))
 
 
 def add(connection: Connection, found: Sequence[Generation]) -> None:
     """Store generations that are `fresh`."""
-    if found:
-        connection.execute(insert(generation), [_row(one) for one in found])
+    insert_rows(connection, generation, [_row(one) for one in found])
 
 
 def add_spans(connection: Connection, found: Sequence[Span]) -> None:
     """Store spans; one that is there already is left as it is."""
-    wanted = {(one.trace_id, one.span_id): one for one in found}
-    ids = sorted(wanted)
-    key = tuple_(span.c.trace_id, span.c.span_id)
-    for at in range(0, len(ids), _CHUNK):
-        query = select(span.c.trace_id, span.c.span_id).where(key.in_(ids[at : at + _CHUNK]))
-        for row in connection.execute(query).all():
-            wanted.pop((row.trace_id, row.span_id), None)
-    if wanted:
-        connection.execute(insert(span), [asdict(one) for one in wanted.values()])
+    insert_rows(connection, span, [_span_values(one) for one in found], ignore=True)
 
 
 def recent(
@@ -152,9 +142,14 @@ def forget(connection: Connection, unsampled_before: float, sampled_before: floa
     return gone + connection.execute(delete(span).where(span.c.ended_at < sampled_before)).rowcount
 
 
-def _row(found: Generation) -> dict[str, Any]:
-    values = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "group"}
-    return {**values, "group_key": group_key(found.group)}
+def _row(found: Generation) -> tuple[Any, ...]:
+    values = _generation_values(found)
+    return (*values[:_GROUP_PLACE], _key_of(found.group), *values[_GROUP_PLACE + 1 :])
+
+
+@lru_cache(maxsize=4096)
+def _key_of(group: Group) -> str:
+    return group_key(group)
 
 
 def _generation(row: Row[Any]) -> Generation:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from collector.otlp import coverage
-from collector.otlp.count import added, key_at, parts_of_call, parts_of_time
+from collector.otlp.count import added, key_at, parts_of_calls, parts_of_time
 from collector.otlp.coverage import Watch
 from collector.otlp.prepare import Call, Prepared
 from collector.settings import OtlpSettings
@@ -133,7 +133,7 @@ class OtlpLedger:
             self._rows |= rows.load_rows(self._db, self.dictionary, self._checkpoint.source_id, missing)
 
     def _flush(self, checkpoint: Checkpoint, counted: Sequence[Call], now: float) -> tuple[SourceFlush, Watch]:
-        parts = [part for call in counted for part in parts_of_call(call, now)]
+        parts = list(parts_of_calls(counted, now))
         parts += parts_of_time(self._stretches(counted, now), now)
         watch = coverage.settle(self._watch, {call.generation.group for call in counted}, now, self._forgotten)
         return SourceFlush(checkpoint, watch.dump(), added(self._rows, parts)), watch

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from collector.otlp.coverage import LAYER, Stretch
 from collector.otlp.prepare import Call
 from collector.placing import Span
 from core.buckets import start_of, tier_of_age
-from core.measures import Measure
+from core.measures import Group, Measure
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import AtomCells, RowKey
 
 Part = tuple[RowKey, Atom, int]
 
 
-def parts_of_call(call: Call, now: float) -> Iterator[Part]:
-    """The counts of one generation, in the bucket in which it ended."""
-    found = call.generation
-    key = key_at(found.at, now)
-    yield key, _atom("generations", ("outcome", found.outcome), ("stratum", found.stratum), of=call), 1
-    yield key, _atom("goodput", ("outcome", found.goodput), ("reason", call.goodput_reason), of=call), 1
-    if found.sampled:
-        yield key, _atom("drawn", ("stratum", found.stratum), of=call), 1
+def parts_of_calls(calls: Iterable[Call], now: float) -> Iterator[Part]:
+    """The counts of generations, each in the bucket in which it ended; like ones are counted together."""
+    for (key, kind), n in Counter((key_at(call.generation.at, now), _kind(call)) for call in calls).items():
+        yield key, _atom("generations", kind.group, ("outcome", kind.outcome), ("stratum", kind.stratum)), n
+        yield key, _atom("goodput", kind.group, ("outcome", kind.goodput), ("reason", kind.reason)), n
+        if kind.drawn:
+            yield key, _atom("drawn", kind.group, ("stratum", kind.stratum)), n
 
 
 def parts_of_time(found: Iterable[Stretch], now: float) -> Iterator[Part]:
@@ -48,5 +49,21 @@ def added(rows: dict[RowKey, AtomCells], parts: Iterable[Part]) -> dict[RowKey, 
     return result
 
 
-def _atom(name: str, *attrs: tuple[str, str], of: Call) -> Atom:
-    return Atom(Measure(name, LAYER, attrs), of.generation.group)
+class _Kind(NamedTuple):
+    """Generations that are counted alike."""
+
+    group: Group
+    outcome: str
+    stratum: str
+    goodput: str
+    reason: str
+    drawn: bool
+
+
+def _kind(call: Call) -> _Kind:
+    found = call.generation
+    return _Kind(found.group, found.outcome, found.stratum, found.goodput, call.goodput_reason, found.sampled)
+
+
+def _atom(name: str, group: Group, *attrs: tuple[str, str]) -> Atom:
+    return Atom(Measure(name, LAYER, attrs), group)

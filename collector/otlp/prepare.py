@@ -17,6 +17,7 @@ from collector.otlp.attributes import kept_span
 from collector.otlp.content import payload_of, tells_text
 from collector.otlp.documents import Document, retrieved_by
 from collector.otlp.genai import Rules
+from collector.otlp.glance import Glance
 from collector.otlp.retrieval import Retrievals
 from collector.otlp.spans import RawSpan, read_attributes, read_span
 from collector.otlp.twice import told_again
@@ -70,7 +71,7 @@ class Preparer:
     def prepare(self, request: otlp.ExportTraceServiceRequest, now: float, earliest: float) -> Prepared:
         """What the request brings at `now`."""
         problems: list[str] = []
-        spans = list(_readable(request, now, problems))
+        spans = list(_readable(request, Glance(self._rules.sampler, now), now, problems))
         self._retrievals.remember((span for span in spans if not self._is_generation(span)), now)
         good: list[RawSpan] = []
         calls: list[tuple[RawSpan, Call]] = []
@@ -136,10 +137,14 @@ def _not_drawn(span: RawSpan) -> str:
     return NOT_DRAWN if tells_text(span) else ""
 
 
-def _readable(request: otlp.ExportTraceServiceRequest, now: float, problems: list[str]) -> Iterator[RawSpan]:
+def _readable(
+    request: otlp.ExportTraceServiceRequest, glance: Glance, now: float, problems: list[str]
+) -> Iterator[RawSpan]:
     for resource_spans in request.resource_spans:
         resource = read_attributes(resource_spans.resource.attributes)
         for scope, span in ((one.scope.name, span) for one in resource_spans.scope_spans for span in one.spans):
+            if glance.passes_over(span):
+                continue
             try:
                 yield read_span(span, resource, scope, now)
             except ParseError as error:
