@@ -163,14 +163,33 @@ class RemoteWrite(_Settings):
 
 
 class Stratum(_Settings):
-    """Generations that are drawn with one probability."""
+    """Generations that are drawn by one rule: a fixed probability, a budget, or always."""
 
-    name: str = Field(min_length=1, max_length=100, description="value of the part stratum; the last is default")
+    name: str = Field(
+        min_length=1, max_length=100, pattern="^[^@]*$", description="value of the part stratum; the last is default"
+    )
     match: str = Field(
         default="",
-        description="matchers over the dimensions, operation, outcome and retrieval; empty fits every generation",
+        description="matchers over the dimensions, operation, outcome, finish_reason, retrieval and stratum_labels; "
+        "empty fits every generation",
     )
-    probability: float = Field(ge=0, le=1, description="share of its traces that are drawn")
+    probability: float | None = Field(default=None, ge=0, le=1, description="share of its traces that are drawn")
+    budget: float | None = Field(
+        default=None, gt=0, description="generations to draw an hour: the probability follows what comes"
+    )
+    always: bool = Field(default=False, description="whether every generation is drawn, with the spans of its trace")
+    by: tuple[str, ...] = Field(
+        default=(), description="labels each of whose values has the budget for itself, as [model, version]"
+    )
+    most: int = Field(default=100, gt=0, description="values with a budget of their own; the others share one")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Stratum:
+        if (self.probability is not None) + (self.budget is not None) + self.always != 1:
+            raise ValueError(f"stratum {self.name} needs one of probability, budget and always")
+        if self.by and self.budget is None:
+            raise ValueError(f"stratum {self.name}: by needs a budget")
+        return self
 
     @field_validator("match")
     @classmethod
@@ -233,6 +252,10 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
 """Attributes that give dimensions. No enduser.id for the tenant: it names a person."""
 
 
+GENERATION_LABELS = ("operation", "outcome", "finish_reason", "retrieval")
+"""What strata can ask of every generation, beside its dimensions."""
+
+
 class OtlpSettings(_Settings):
     """The OTLP/HTTP receiver for traces of model calls."""
 
@@ -258,6 +281,11 @@ class OtlpSettings(_Settings):
     strata: tuple[Stratum, ...] = Field(
         default=(Stratum(name="default", probability=0.05),),
         description="how generations are drawn; asked in order, the last is default",
+    )
+    stratum_labels: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="further labels for match and by of strata: for each the attributes that give it, as "
+        "{flagged: [user.flagged]}",
     )
     goodput: GoodputLimits = Field(default=GoodputLimits(), description="limits of the signal goodput")
     prices: tuple[Price, ...] = Field(default=(), description="what tokens cost; without a price the cost is unknown")
@@ -326,3 +354,12 @@ class CollectorSettings(_Settings):
         if len(set(names)) != len(names):
             raise ValueError("two remotes have one name")
         return value
+
+    @model_validator(mode="after")
+    def _by_known_labels(self) -> CollectorSettings:
+        known = {*self.dimensions, *GENERATION_LABELS, *self.otlp.stratum_labels}
+        for stratum in self.otlp.strata:
+            for name in stratum.by:
+                if name not in known:
+                    raise ValueError(f"stratum {stratum.name}: by names {name}, which no generation has")
+        return self

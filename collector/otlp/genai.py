@@ -13,6 +13,7 @@ from collector.otlp.attributes import error_type
 from collector.otlp.content import answer_of
 from collector.otlp.dialects import FieldName, Source, reading
 from collector.otlp.documents import Document
+from collector.otlp.labels import further
 from collector.otlp.messages import structured
 from collector.otlp.sampling import Sampler
 from collector.otlp.spans import RawSpan, clean
@@ -109,7 +110,8 @@ def to_generation(
     timing = timing_of(span.duration, _ttft(span, read), usage.output)
     operation = (operation_of(span) or "")[:_LONGEST_VALUE]
     labels = {**dict(group), "operation": operation, "outcome": outcome, "retrieval": "true" if own else "false"}
-    drawn = rules.sampler.draw(span.trace_id, labels)
+    labels["finish_reason"] = reasons[0] if reasons else ""
+    drawn = rules.sampler.draw(span.trace_id, {**further(span, rules.settings.stratum_labels), **labels})
     streamed = read.flag("streamed")
     documents = own or others
     goodput, reason = goodput_of(outcome, timing, rules.settings.goodput)

@@ -6,6 +6,9 @@ to see that nothing of it is needed a third of that.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from collector.otlp.sampling import Sampler
@@ -28,6 +31,14 @@ _BEFORE, _AHEAD = 3600.0, 60.0
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
 
+class _Passed(NamedTuple):
+    """A span that was passed over, the name of its scope, and its resource's attributes."""
+
+    span: trace_pb2.Span
+    scope: str
+    resource: Mapping[str, Any]
+
+
 class Glance:
     """Looks at the spans of one request, which came at `now` (Unix seconds)."""
 
@@ -36,6 +47,20 @@ class Glance:
         self._first = int((now - _BEFORE) * 1e9)
         self._last = int((now + _AHEAD) * 1e9)
         self._kept: dict[bytes, bool] = {}
+        self._passed: list[_Passed] = []
+
+    def needs(self, span: trace_pb2.Span, scope: str, resource: Mapping[str, Any]) -> bool:
+        """Whether the span must be read; `of_drawn` gives the others back, should their trace be drawn after all."""
+        if not self.passes_over(span):
+            return True
+        if self._sampler.draws_beyond:
+            self._passed.append(_Passed(span, scope, resource))
+        return False
+
+    def of_drawn(self) -> Iterator[_Passed]:
+        """The spans that were passed over and whose trace is kept now."""
+        self._kept.clear()
+        return (one for one in self._passed if self._keeps(one.span.trace_id))
 
     def passes_over(self, span: trace_pb2.Span) -> bool:
         """Whether the span is in order and nothing of it is needed. Events may hold documents: they are read."""

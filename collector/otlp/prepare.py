@@ -71,7 +71,9 @@ class Preparer:
     def prepare(self, request: otlp.ExportTraceServiceRequest, now: float, earliest: float) -> Prepared:
         """What the request brings at `now`."""
         problems: list[str] = []
-        spans = list(_readable(request, Glance(self._rules.sampler, now), now, problems))
+        self._rules.sampler.settle(now)
+        glance = Glance(self._rules.sampler, now)
+        spans = list(_readable(request, glance, now, problems))
         self._retrievals.remember((span for span in spans if not self._is_generation(span)), now)
         good: list[RawSpan] = []
         calls: list[tuple[RawSpan, Call]] = []
@@ -83,6 +85,7 @@ class Preparer:
                 continue
             good.append(span)
             calls += [(span, call)] if call is not None else []
+        good += (read_span(span, resource, scope, now) for span, scope, resource in glance.of_drawn())
         again = told_again(span for span, _ in calls)
         counted = tuple(call for span, call in calls if (span.trace_id, span.span_id) not in again)
         kept, left_out = self._kept(good)
@@ -143,7 +146,7 @@ def _readable(
     for resource_spans in request.resource_spans:
         resource = read_attributes(resource_spans.resource.attributes)
         for scope, span in ((one.scope.name, span) for one in resource_spans.scope_spans for span in one.spans):
-            if glance.passes_over(span):
+            if not glance.needs(span, scope, resource):
                 continue
             try:
                 yield read_span(span, resource, scope, now)
