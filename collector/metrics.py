@@ -166,6 +166,25 @@ class OtlpMetrics:
             "burnline_otlp_measures_capped", "Measures whose groups are over the cap.", registry=registry
         )
 
+        self.forwarded = Counter(
+            "burnline_otlp_forwarded_spans", "Spans that a trace backend took.", ["target"], registry=registry
+        )
+        self.forward_dropped = Counter(
+            "burnline_otlp_forward_dropped_spans",
+            "Spans that were not forwarded: full, refused, expired or ended.",
+            ["target", "reason"],
+            registry=registry,
+        )
+        self.forward_failures = Counter(
+            "burnline_otlp_forward_failures",
+            "Requests that a trace backend did not take.",
+            ["target"],
+            registry=registry,
+        )
+        self.forward_queue = Gauge(
+            "burnline_otlp_forward_queue_bytes", "Spans that wait to be forwarded.", ["target"], registry=registry
+        )
+
     def prepared(self, found: Prepared) -> None:
         """A request was read."""
         self.spans_rejected.inc(found.rejected)

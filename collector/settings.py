@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -252,6 +254,35 @@ DIMENSIONS: Mapping[str, tuple[str, ...]] = {
 """Attributes that give dimensions. No enduser.id for the tenant: it names a person."""
 
 
+class ForwardTarget(_Settings):
+    """A trace backend that takes OTLP/HTTP."""
+
+    name: str = Field(min_length=1, max_length=100, description="how metrics and logs call it")
+    url: str = Field(
+        pattern=r"^https?://[^/]+", description="where to POST, as https://traces.example.com/v1/traces", repr=False
+    )
+    which: Literal["all", "sampled"] = Field(
+        default="sampled", description="all spans, or those of traces that are kept; with everything they carry"
+    )
+    header_files: dict[str, Path] = Field(
+        default={}, description="for each header the file that holds its value, read at each sending"
+    )
+    tls: Tls = Field(default=Tls(), description="TLS options")
+    allow_private: bool = Field(default=True, description="whether loopback and private addresses may be called")
+    queue_bytes: int = Field(
+        default=64 * 2**20, gt=0, description="bytes of spans that may wait in memory; more are dropped and counted"
+    )
+    timeout: Duration = Field(default=10.0, gt=0, description="longest time of one request")
+    give_up: Duration = Field(default=300.0, description="spans that nobody took for so long are dropped")
+
+    @field_validator("tls")
+    @classmethod
+    def _checked(cls, value: Tls) -> Tls:
+        if value.insecure_skip_verify:
+            raise ValueError("spans carry what users wrote: give ca_file instead of insecure_skip_verify")
+        return value
+
+
 GENERATION_LABELS = ("operation", "outcome", "finish_reason", "retrieval")
 """What strata can ask of every generation, beside its dimensions."""
 
@@ -312,6 +343,19 @@ class OtlpSettings(_Settings):
     keep_attributes: tuple[str, ...] = Field(
         default=(), description="further span attributes to keep for the waterfall; never name content here"
     )
+
+    forward: tuple[ForwardTarget, ...] = Field(default=(), description="trace backends to forward spans to")
+
+    @model_validator(mode="after")
+    def _forward_elsewhere(self) -> OtlpSettings:
+        names = [one.name for one in self.forward]
+        if len(set(names)) != len(names):
+            raise ValueError("two forward targets have one name")
+        for one in self.forward:
+            place = urlsplit(one.url)
+            if self.port and place.port == self.port and place.hostname in ("localhost", "127.0.0.1", "::1", self.host):
+                raise ValueError(f"forward {one.name}: this is the receiver itself")
+        return self
 
     @field_validator("dimensions")
     @classmethod

@@ -68,6 +68,10 @@ class Preparer:
         self._cipher = cipher
         self._retrievals = Retrievals(rules.settings.document_times)
 
+    def keeps(self, trace_id: str) -> bool:
+        """Whether the spans of a trace are kept."""
+        return self._rules.sampler.keeps(trace_id)
+
     def prepare(self, request: otlp.ExportTraceServiceRequest, now: float, earliest: float) -> Prepared:
         """What the request brings at `now`."""
         problems: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
@@ -14,6 +14,8 @@ from collector.otlp import body
 from collector.otlp.answer import JSON, PROTOBUF, Refused, accepted, refused
 from collector.otlp.commit import OtlpLedger
 from collector.otlp.decode import decode
+from collector.otlp.forward import Forwarding
+from collector.otlp.forward_parts import Parcel, parcels
 from collector.otlp.prepare import Prepared, Preparer
 from collector.otlp.queue import CommitQueue
 from core.clock import Clock
@@ -32,9 +34,16 @@ class Receiver:
     """Takes requests; at most `queue` at once."""
 
     def __init__(
-        self, preparer: Preparer, ledger: OtlpLedger, queue: CommitQueue, clock: Clock, metrics: OtlpMetrics
+        self,
+        preparer: Preparer,
+        ledger: OtlpLedger,
+        queue: CommitQueue,
+        forwarding: Forwarding,
+        clock: Clock,
+        metrics: OtlpMetrics,
     ) -> None:
         self._preparer = preparer
+        self._forwarding = forwarding
         self._ledger = ledger
         self._queue = queue
         self._clock = clock
@@ -78,13 +87,15 @@ class Receiver:
             raise Refused(429, "too many requests wait for their commit", _BUSY_AGAIN)
         self._on_their_way += 1
         try:
-            prepared = await self._read(request, media)
-            await self._commit(prepared)
+            prepared, found = await self._read(request, media)
+            with self._forwarding.held(found) as forward:
+                await self._commit(prepared)
+                forward()
         finally:
             self._on_their_way -= 1
         return accepted(media, prepared.rejected, _refusals(prepared))
 
-    async def _read(self, request: web.Request, media: str) -> Prepared:
+    async def _read(self, request: web.Request, media: str) -> tuple[Prepared, Mapping[str, Parcel]]:
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 data = await body.read(request.content, self._limits.max_body)
@@ -92,18 +103,19 @@ class Receiver:
             raise Refused(503, f"the body took over {_BODY_SECONDS:.0f} s", _BROKEN_AGAIN) from None
         encoding = request.headers.get("Content-Encoding", "").strip().lower()
         loop = asyncio.get_running_loop()
-        prepared = await loop.run_in_executor(self._reader, self._prepare, data, encoding, media)
+        prepared, found = await loop.run_in_executor(self._reader, self._prepare, data, encoding, media)
         self._metrics.prepared(prepared)
-        return prepared
+        return prepared, found
 
-    def _prepare(self, data: bytes, encoding: str, media: str) -> Prepared:
+    def _prepare(self, data: bytes, encoding: str, media: str) -> tuple[Prepared, Mapping[str, Parcel]]:
         plain = body.decompress(data, encoding, self._limits.max_body)
         try:
             request = decode(plain, media)
         except ParseError as error:
             raise Refused(400, str(error)) from None
         now = self._clock.now()
-        return self._preparer.prepare(request, now, self._ledger.earliest(now))
+        prepared = self._preparer.prepare(request, now, self._ledger.earliest(now))
+        return prepared, parcels(request, self._forwarding.wanted, self._preparer.keeps)
 
     async def _commit(self, prepared: Prepared) -> None:
         if not prepared.calls and not prepared.spans:

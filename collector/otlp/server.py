@@ -10,6 +10,7 @@ from aiohttp import web
 
 from collector.metrics import OtlpMetrics
 from collector.otlp.commit import OtlpLedger
+from collector.otlp.forward import Forwarding
 from collector.otlp.genai import Rules
 from collector.otlp.prepare import Preparer
 from collector.otlp.queue import CommitQueue
@@ -42,7 +43,8 @@ class OtlpReceiver:
         self._metrics = metrics
         self._ledger = OtlpLedger(database, settings.shard, settings.group_cap, otlp)
         self._queue = CommitQueue(self._ledger, clock, metrics)
-        self._receiver = Receiver(Preparer(rules, cipher), self._ledger, self._queue, clock, metrics)
+        self._forwarding = Forwarding(otlp.forward, clock, metrics)
+        self._receiver = Receiver(Preparer(rules, cipher), self._ledger, self._queue, self._forwarding, clock, metrics)
         self._bound = 0
         self._ready = asyncio.Event()
 
@@ -55,7 +57,13 @@ class OtlpReceiver:
         await runner.setup()
         work = [
             asyncio.create_task(one)
-            for one in (self._queue.run(), self._beat(), self._keep_house(), self._listen(runner))
+            for one in (
+                self._queue.run(),
+                self._beat(),
+                self._keep_house(),
+                self._forwarding.run(),
+                self._listen(runner),
+            )
         ]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -63,6 +71,7 @@ class OtlpReceiver:
         finally:
             await runner.cleanup()  # requests on their way are answered first: the queue still runs
             self._receiver.close()
+            await self._forwarding.finish(_GRACE)
             for task in (*work, stopped):
                 task.cancel()
             await asyncio.gather(*work, stopped, return_exceptions=True)
