@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 _MOST_CALLS = 5000
 """A commit of so many calls holds the database for well under a second."""
 
+_APART = 0.05
+"""Seconds from the begin of a commit to the next: each costs 7 ms and a write through to the disk, however little it
+brings. A client that was alone is answered at once."""
+
 
 class _Waiting(NamedTuple):
     prepared: Prepared
@@ -41,8 +45,12 @@ class CommitQueue:
 
     async def run(self) -> None:
         """Commit until cancelled."""
+        loop = asyncio.get_running_loop()
+        began = -_APART
         while True:
             batch = [await self._queue.get()]
+            await asyncio.sleep(began + _APART - loop.time())
+            began = loop.time()
             while not self._queue.empty() and sum(len(one.prepared.calls) for one in batch) < _MOST_CALLS:
                 batch.append(self._queue.get_nowait())
             await self._commit(batch)
