@@ -12,7 +12,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, and_, delete, func, select
 
 from core.measures import Group, group_from_key, group_key
 from storage.bulk import insert_rows, known_keys
@@ -133,13 +133,19 @@ def trace(db: Database, trace_id: str) -> tuple[list[Span], list[Generation]]:
         )
 
 
-def forget(connection: Connection, unsampled_before: float, sampled_before: float) -> int:
-    """Delete what ended before: generations that were not drawn, and drawn ones with their spans; returns how many."""
-    old = or_(
-        and_(generation.c.sampled.is_(False), generation.c.at < unsampled_before), generation.c.at < sampled_before
-    )
-    gone = connection.execute(delete(generation).where(old)).rowcount
-    return gone + connection.execute(delete(span).where(span.c.ended_at < sampled_before)).rowcount
+def forget(connection: Connection, unsampled_before: float, sampled_before: float, most: int = 5000) -> int:
+    """Delete what ended before: generations that were not drawn, and drawn ones with their spans. About `most` of each
+    at a time, the oldest first, so that no writer waits for long; returns how many, 0 when nothing is left."""
+    unsampled = and_(generation.c.sampled.is_(False), generation.c.at < unsampled_before)
+    gone = _delete_oldest(connection, generation.c.at, unsampled, most)
+    gone += _delete_oldest(connection, generation.c.at, generation.c.at < sampled_before, most)
+    return gone + _delete_oldest(connection, span.c.ended_at, span.c.ended_at < sampled_before, most)
+
+
+def _delete_oldest(connection: Connection, time: Column[Any], old: ColumnElement[bool], most: int) -> int:
+    edge = connection.execute(select(time).where(old).order_by(time).offset(most - 1).limit(1)).scalar()
+    chosen = old if edge is None else and_(old, time <= edge)
+    return connection.execute(delete(time.table).where(chosen)).rowcount
 
 
 def _row(found: Generation) -> tuple[Any, ...]:

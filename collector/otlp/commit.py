@@ -7,6 +7,7 @@ a call that two processes were told is counted by the first.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -36,6 +37,9 @@ _LONGEST_BEAT = 60.0
 _MARGIN = 3600.0
 """A row outlives the horizon by this, so that a call which was in time when it came is never forgotten before its
 commit."""
+
+_BREATH = 0.05
+"""Seconds between two deletions in which others write."""
 
 
 class Receipt(NamedTuple):
@@ -157,21 +161,24 @@ class OtlpLedger:
         self._rows = {key: row for key, row in {**self._rows, **written}.items() if key.bucket >= horizon}
 
     def keep_house(self, now: float) -> int:
-        """Wipe texts whose time is over, and forget old generations, spans and samples; returns how many texts."""
-        with self._one:
-            return self._keep_house(now)
-
-    def _keep_house(self, now: float) -> int:
+        """Wipe texts whose time is over, and forget old generations, spans and samples; returns how many texts.
+        Commits go on meanwhile."""
         retention = self.settings.retention
         unsampled, sampled = now - retention.unsampled - _MARGIN, now - retention.sampled - _MARGIN
-        self._forgotten = max(self._forgotten, unsampled)
-        self._commit((), now)  # first the mark, then the deletion: what is gone is never taken for new
+        with self._one:
+            self._forgotten = max(self._forgotten, unsampled)
+            self._commit((), now)  # first the mark, then the deletion: what is gone is never taken for new
         with self._db.write() as connection:
             wiped = samples.wipe_expired(connection, now)
             samples.forget(connection, sampled)
-            generations.forget(connection, unsampled, sampled)
+        while self._forget(unsampled, sampled):
+            time.sleep(_BREATH)
         self._db.scrub()  # texts that evaluators have finished as well
         return wiped
+
+    def _forget(self, unsampled: float, sampled: float) -> int:
+        with self._db.write() as connection:
+            return generations.forget(connection, unsampled, sampled)
 
 
 def _sample(call: Call, now: float, expires_at: float) -> Sample:

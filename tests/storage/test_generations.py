@@ -116,3 +116,19 @@ def test_what_is_old_is_forgotten_by_its_kind(database: Database) -> None:
         assert generations.forget(connection, NOW - 1.5 * day, NOW - 6.5 * day) == 6
     assert ids(generations.recent(database, 0.0)) == [0, 1, 2, 4, 6]
     assert generations.trace(database, STEP.trace_id)[0] == [STEP]
+
+
+def test_what_is_old_goes_in_slices_the_oldest_first(database: Database) -> None:
+    add(database, *(call(n, at=NOW - n, sampled=False) for n in range(1, 13)))
+    left = []
+    for _ in range(4):
+        with database.write() as connection:
+            generations.forget(connection, NOW, 0.0, most=5)
+        left.append(sorted(ids(generations.recent(database, 0.0))))
+    assert left == [[1, 2, 3, 4, 5, 6, 7], [1, 2], [], []]
+
+
+def test_a_slice_holds_all_of_one_moment(database: Database) -> None:
+    add(database, *(call(n, at=NOW - 1, sampled=False) for n in range(9)))
+    with database.write() as connection:
+        assert generations.forget(connection, NOW, 0.0, most=5) == 9

@@ -312,3 +312,21 @@ def test_many_writers_at_once_count_each_call_once(database: Database) -> None:
         counted = sum(pool.map(write, books))
     assert counted == len(told) == len(generations.recent(database, 0.0)) == samples.waiting(database)
     assert sum(totals(database, f"otlp:{n}").get("drawn stratum=default", 0) for n in range(2)) == len(told)
+
+
+def test_commits_go_on_while_old_generations_are_deleted(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = ledger(database, strata=(Stratum(name="default", probability=0.0),))
+    book.commit([prepared(*(call(n, end=NOW - n) for n in range(1, 21)), strata=book.settings.strata)], NOW)
+    forget, later = generations.forget, NOW + DAY + 7200
+    monkeypatch.setattr("storage.generations.forget", lambda *given: forget(*given, most=6))
+    left: list[int] = []
+
+    def breathe(_: float) -> None:
+        with ThreadPoolExecutor(1) as other:
+            told = prepared(call(100 + len(left), end=later - 1), now=later)
+            assert len(other.submit(book.commit, [told], later).result(20).counted) == 1
+        left.append(len(generations.recent(database, 0.0)))
+
+    monkeypatch.setattr("collector.otlp.commit.time.sleep", breathe)
+    book.keep_house(later)
+    assert left == [20 - 6 + 1, 20 - 12 + 2, 20 - 18 + 3, 4]
