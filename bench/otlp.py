@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 
 from bench.harness import Table, Unequal, figure, guarded, python, require_equal
 from bench.processes import free_port, stop, usage_of
+from bench.sender import READY
 from bench.spans import SPANS_OF_TRACE, TRACES
 from storage import samples
 from storage.database import Database, sqlite_url
@@ -131,6 +132,9 @@ def _in_folder(size: _Size, rate: float) -> _Result:
 def _run(size: _Size, rate: float, folder: Path) -> _Result:
     with _collector(folder) as (process, ports):
         senders = [_sender(size, rate, ports[0], seed) for seed in range(1, size.senders + 1)]
+        for sender in senders:
+            assert sender.stdout is not None
+            require_equal("a sender is ready", sender.stdout.readline().decode().strip(), READY)
         time.sleep(size.warm)
         watched = _watch(process.pid, size.seconds)
         told = [json.loads(sender.communicate(timeout=120)[0]) for sender in senders]
@@ -146,6 +150,7 @@ def _result(rate: float, watched: Sequence[_Sample], told: Sequence[dict[str, An
     first, last = watched[0], watched[-1]
     seconds = last.at - first.at
     taken = sum(n for one in told for at, n in one["acknowledged"] if first.at <= at < last.at)
+    require_equal("spans were taken while it was measured", taken > 0, True)
     answers: Counter[str] = Counter()
     for one in told:
         answers.update(one["answers"])

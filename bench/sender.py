@@ -2,9 +2,10 @@
 
     python -m bench.sender --url URL --rate 40 --seconds 60 --connections 32 --seed 1
 
-sends 40 batches a second (0: as many as the receiver takes) and prints its journal as JSON. A batch that is answered
-429 or 503 is sent again after its Retry-After. One in 50 of those that were answered 200 is sent a second time, as by a
-client that lost the answer. It ends when every batch that it began was answered 200, or was given up after `_PATIENCE`.
+sends 40 batches a second (0: as many as the receiver takes), and prints `ready` and at the end its journal as JSON. A
+batch that is answered 429 or 503 is sent again after its Retry-After. One in 50 of those that were answered 200 is sent
+a second time, as by a client that lost the answer. It ends when every batch that it began was answered 200, or was
+given up after `_PATIENCE`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import numpy as np
 
 from bench.spans import SPANS_OF_TRACE, TRACES, Batch, Template
 
+READY = "ready"
+"""Printed when sending begins."""
 _TEMPLATES = 8
 _AGAIN = 50
 _PATIENCE = 20.0
@@ -122,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(argv)
     sender = Sender(given.url, given.rate, given.seconds, given.seed)
+    print(READY, flush=True)
     asyncio.run(sender.run(given.connections))
     json.dump(vars(sender.journal), sys.stdout)
     return 0
