@@ -18,7 +18,7 @@ _ROOM = 0.8
 _IDLE = 3600.0
 """Seconds after which values that nobody told again lose their place."""
 _BURST = 20
-"""Draws of one minute that are always allowed: a stratum that just began is judged soon, and floods nobody."""
+"""Draws of one minute that are always expected: a stratum that just began is judged soon, and floods nobody."""
 
 
 class Budget:
@@ -30,7 +30,7 @@ class Budget:
         self._step = 0
         self._flow: float | None = None
         self._came = 0
-        self._drawn = 0
+        self._due = 0.0
         self._since = now
         self.seen_at = now
 
@@ -39,15 +39,18 @@ class Budget:
         """The probability is 1 ÷ 2^step."""
         return self._step
 
-    def note(self, now: float, *, drawn: bool) -> None:
-        """A generation came. Too many draws within a minute lower the probability at once: it depends on draws alone,
-        never on what was drawn."""
+    def note(self, now: float) -> None:
+        """A generation came. Where more than a minute's due are to be drawn, the probability falls at once.
+
+        It depends on how many came, not on which were drawn: else it would tell of a trace's later calls, which share
+        its hash, whether they are drawn.
+        """
         self._came += 1
         self.seen_at = now
-        self._drawn += drawn
-        if self._drawn > self._burst:
+        self._due += 0.5**self._step
+        if self._due > self._burst:
             self._step = min(self._step + 1, _LEAST_STEP)
-            self._drawn = 0
+            self._due = 0.0
 
     def settle(self, now: float) -> None:
         """Once a minute: the largest probability that keeps to the budget at the flow of the last minutes."""
@@ -58,7 +61,7 @@ class Budget:
         share = 1 - exp(-seconds / _MEMORY)
         self._flow = recent if self._flow is None else self._flow + (recent - self._flow) * share
         self._step = self._fitting(max(self._flow, recent))
-        self._came, self._drawn, self._since = 0, 0, now
+        self._came, self._due, self._since = 0, 0.0, now
 
     def _fitting(self, flow: float) -> int:
         step = self._step

@@ -38,7 +38,7 @@ class _Rule(NamedTuple):
 class Sampler:
     """Draws by trace: what is drawn with a small probability is also drawn with every larger one.
 
-    Where a stratum has a budget, its probability changes between calls of `settle` and after many draws, and its name
+    Where a stratum has a budget, its probability changes with what comes, and its name
     carries the probability: what was drawn with one is a stratum of its own. One thread calls all of it.
     """
 
@@ -79,8 +79,8 @@ class Sampler:
     def _by_budget(self, rule: _Rule, budgets: Budgets, trace_id: str, labels: Mapping[str, str]) -> Draw:
         budget = budgets.of(tuple(labels.get(name, "") for name in rule.stratum.by), self._now)
         one_in = 2**budget.step
+        budget.note(self._now)
         drawn = self._below(trace_id, 1 / one_in)
-        budget.note(self._now, drawn=drawn)
         return Draw(f"{rule.stratum.name}@1/{one_in}" if one_in > 1 else f"{rule.stratum.name}@1", 1 / one_in, drawn)
 
     def _remember(self, trace_id: str) -> None:

@@ -33,9 +33,8 @@ def hour_of(budget: Budget, flow: float, begin: float, rng: random.Random) -> in
     for n in range(round(flow)):
         now = begin + n * HOUR / flow
         budget.settle(now)
-        hit = rng.random() < 1 / 2**budget.step
-        budget.note(now, drawn=hit)
-        drawn += hit
+        drawn += rng.random() < 1 / 2**budget.step
+        budget.note(now)
     return drawn
 
 
@@ -66,13 +65,13 @@ def test_a_flow_that_grows_a_thousandfold_is_cut_within_its_first_minute() -> No
     assert hour_of(budget, 500_000, 3 * HOUR, rng) < 1500
 
 
-@given(st.lists(st.tuples(st.floats(0, 1e5), st.booleans()), max_size=200), st.floats(0.1, 1e5))
-def test_the_step_stays_on_the_ladder_whatever_comes(events: list[tuple[float, bool]], hourly: float) -> None:
+@given(st.lists(st.floats(0, 1e5), max_size=200), st.floats(0.1, 1e5))
+def test_the_step_stays_on_the_ladder_whatever_comes(pauses: list[float], hourly: float) -> None:
     budget, now = Budget(hourly, 0.0), 0.0
-    for pause, drawn in events:
+    for pause in pauses:
         now += pause
         budget.settle(now)
-        budget.note(now, drawn=drawn)
+        budget.note(now)
         assert 0 <= budget.step <= 20
 
 
@@ -82,10 +81,21 @@ def test_each_value_has_its_budget_and_beyond_the_cap_they_share_one() -> None:
     assert len({id(one) for one in (a, b, c)}) == 3
     assert c is d
     assert budgets.of(("a",), 10.0) is a
-    b.note(HOUR, drawn=False)
+    b.note(HOUR)
     budgets.settle(HOUR + 60)  # "a" was not seen for an hour
     assert budgets.of(("c",), HOUR + 60) is not c
     assert budgets.of(("b",), HOUR + 60) is b
+
+
+def test_the_probability_tells_nothing_of_which_traces_are_drawn() -> None:
+    """Every trace has many calls: what the first of them decides must not move the probability of the others."""
+    traces = [random.Random(n).randbytes(16).hex() for n in range(50)]
+    names = []
+    for key in range(5):
+        sampler = Sampler((Stratum(name="default", budget=60),), bytes([key] * 32))
+        names.append([sampler.draw(trace, {}).stratum for trace in traces for _ in range(20)])
+    assert names[1:] == names[:-1]
+    assert len(set(names[0])) > 3
 
 
 class Made(NamedTuple):
