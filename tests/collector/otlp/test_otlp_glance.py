@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.otlp import prepare
+from collector.otlp.dialects import reading
 from collector.otlp.glance import ROOTS, Glance
 from collector.otlp.prepare import Prepared
 from collector.otlp.sampling import Sampler
@@ -68,3 +69,17 @@ def test_a_span_of_a_trace_that_could_be_drawn_or_with_events_is_read() -> None:
 
 def _glance() -> Glance:
     return Glance(Sampler(NONE, KEY), NOW)
+
+
+def test_every_attribute_that_a_dialect_reads_is_one_that_a_glance_sees() -> None:
+    read = reading()
+    told = {
+        *(name for one in read.dialects for name in one.recognised_by),
+        *(attribute for attribute, _ in read.operations),
+        *(source.attribute for sources in read.fields.values() for source in sources),
+        *read.content,
+        *read.content_below,
+        *(place.attribute for place in read.documents if place.attribute),
+        *read.retrieved_below,
+    }
+    assert {name for name in told if not name.startswith(ROOTS)} == set()
