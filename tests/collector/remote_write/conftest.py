@@ -10,7 +10,7 @@ from tests.collector.remote_write.world import World
 
 @pytest.fixture
 def world(tmp_path, monkeypatch) -> Iterator[World]:
-    monkeypatch.setattr(service, "DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr(service, "DRAIN_SECONDS", 2.0)
     made = World(tmp_path)
     yield made
     made.writer.close()
