@@ -176,7 +176,10 @@ def _scrapers(
 
 def _late(one: scrape._Scraper) -> tuple[float, float]:
     """Seconds by which its scrapes were late since its start, and their number; none of Prometheus."""
-    text = httpx.get(f"http://127.0.0.1:{one.port}/metrics", timeout=60).text
+    try:
+        text = httpx.get(f"http://127.0.0.1:{one.port}/metrics", timeout=60).text
+    except httpx.TransportError:
+        raise Unequal(f"{one.folder.parent.name} runs: it has ended, or needs more seconds of --warm") from None
     found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(_LATE))
     return float(found.get(f"{_LATE}_sum", 0)), float(found.get(f"{_LATE}_count", 0))
 
