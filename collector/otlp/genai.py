@@ -33,8 +33,8 @@ MODEL = "model"
 _MODEL_FIELDS: tuple[FieldName, ...] = ("model", "response_model")
 _LONGEST_VALUE = 256
 _MOST_TOOL_NAMES = 32
-_MOST_TOKENS = 2**53
-"""Beyond this a number of tokens is no number of tokens, and no exact JSON number either."""
+_MOST_TOKENS = 10**12
+"""Beyond this a number of tokens is no number of tokens, and its cost would fit in no column."""
 
 
 class Rules(NamedTuple):
@@ -288,8 +288,10 @@ class Reader:
         return float(value)
 
     def flag(self, field: FieldName) -> bool | None:
-        """True or false."""
+        """True or false; among what a caller asked for (a key of JSON) anything else says nothing."""
         source, value = self._first(field)
+        if source.key and not isinstance(value, bool):
+            return None
         if value is not None and not isinstance(value, bool):
             raise self._wrong(source, "true or false")
         return value

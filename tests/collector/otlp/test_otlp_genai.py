@@ -149,6 +149,12 @@ def test_the_answering_model_stands_in_for_the_requested() -> None:
         ("gen_ai.usage.output_tokens", 1.5),
         ("gen_ai.usage.output_tokens", True),
         ("gen_ai.usage.output_tokens", 1e300),
+        ("gen_ai.usage.output_tokens", 10**12),
+        ("gen_ai.usage.cache_write.input_tokens", "many"),
+        ("gen_ai.usage.reasoning_tokens", -5),
+        ("llm.token_count.prompt", [5]),
+        ("gen_ai.is_streaming", "yes"),
+        ("llm.finish_reason", 7),
         ("gen_ai.usage.output_tokens", math.nan),
         ("gen_ai.response.time_to_first_chunk", "0.1"),
         ("gen_ai.response.time_to_first_chunk", -0.1),
@@ -164,12 +170,21 @@ def test_an_attribute_of_the_wrong_type_refuses_the_span_by_its_name(name: str, 
         generation(call(told={name: wrong}))
 
 
+def test_what_a_caller_asked_for_is_free_form_and_refuses_nothing() -> None:
+    for asked in ('{"stream": "yes", "model": 5}', '{"stream": 1}', "[]", "no JSON", 7):
+        found = generation(span(**{"openinference.span.kind": "LLM", "llm.invocation_parameters": asked}))
+        assert (found.streamed, dict(found.group).get("model")) == (None, None)
+
+
 def test_a_whole_float_is_a_number_of_tokens_and_one_text_a_list() -> None:
     found = generation(call(told={"gen_ai.usage.output_tokens": 3.0, "gen_ai.response.finish_reasons": "stop"}))
     assert (found.output_tokens, found.finish_reason) == (3, "stop")
 
 
-PRICES = (Price(model="m-*", input=2.0, output=8.0, cached=0.5), Price(model="*", input=1.0, output=1.0))
+PRICES = (
+    Price(model="m-*", input=2.0, output=8.0, cached=0.5, cache_write=3.0),
+    Price(model="*", input=1.0, output=1.0),
+)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +194,9 @@ PRICES = (Price(model="m-*", input=2.0, output=8.0, cached=0.5), Price(model="*"
         (Usage(100, 40, 10), "other", 110),
         (Usage(100, None, 10), "m-1", 280),
         (Usage(10, 40, 0), "m-1", 5),
+        (Usage(100, 40, 10, 30), "m-1", 30 * 2 + 40 * 0.5 + 30 * 3 + 80),
+        (Usage(100, 90, 10, 30), "m-1", 90 * 0.5 + 10 * 3 + 80),
+        (Usage(100, None, 10, 30), "other", 110),
         (Usage(None, None, 10), "m-1", None),
         (Usage(100, None, None), "m-1", None),
     ],

@@ -152,7 +152,7 @@ def test_the_journal_of_the_replica_agrees_with_the_ledger(shop: Shop) -> None:
 @pytest.mark.parametrize("name", INSTRUMENTATIONS)
 def test_a_stream_tells_its_first_token_and_the_time_between_tokens(name: str, shop: Shop) -> None:
     answers = shop.ask(name, calls=3, stream=True)
-    assert all(one["events"] > 3 for one in answers)
+    assert all(one["events"] >= 3 for one in answers)
     found = stored(shop)
     assert Counter((one.input_tokens, one.output_tokens) for one in found) == each(answers, "tokens")
     for one in found:
