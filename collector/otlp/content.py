@@ -43,7 +43,7 @@ def answer_of(span: RawSpan, *, finish_known: bool) -> Answer:
     """The tools that an answer calls, and why it ended where only its messages say so."""
     for place in reading().output if tells_text(span) else ():
         value = value_at(span, place) if place.attribute else None
-        if finish_known and isinstance(value, str) and "tool_call" not in value and value.startswith("["):
+        if finish_known and isinstance(value, str) and "tool_call" not in value and value.startswith("[{"):
             return Answer((), None)  # most answers: not worth parsing
         found = [one for one in messages_at(span, place) if one.texts or one.tools or one.finish_reason]
         if found:

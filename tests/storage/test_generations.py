@@ -43,7 +43,12 @@ def test_what_is_stored_comes_back(database: Database) -> None:
         ttft=0.25,
         itl=0.125,
         cost_micros=7,
-        retrieval=[{"id": "d", "score": 0.5}],
+        dialect="genai-1.41",
+        cache_write_tokens=3,
+        reasoning_tokens=2,
+        tool_calls=2,
+        tool_names=["look_up"],
+        retrieval=[{"id": "d", "score": 0.5, "changed_at": 1.5}],
     )
     bare = call(1, at=NOW + 1)
     add(database, full, bare)
