@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from collector.otlp.dialects import reading
 from collector.otlp.documents import Document
-from collector.otlp.messages import first_told, messages_at, value_at
+from collector.otlp.messages import Message, first_told, messages_at, value_at
 from collector.otlp.spans import RawSpan
 from core.texts import HIDDEN, Payload
 
@@ -41,18 +41,26 @@ def payload_of(span: RawSpan, documents: Sequence[Document]) -> Payload | None:
 
 def answer_of(span: RawSpan, *, finish_known: bool) -> Answer:
     """The tools that an answer calls, and why it ended where only its messages say so."""
+    if finish_known and _calls_no_tool(span):
+        return Answer((), None)
     for place in reading().output if tells_text(span) else ():
-        value = value_at(span, place) if place.attribute else None
-        if finish_known and isinstance(value, str) and "tool_call" not in value and value.startswith("[{"):
-            return Answer((), None)  # most answers: not worth parsing
         found = [one for one in messages_at(span, place) if one.texts or one.tools or one.finish_reason]
         if found:
-            tools = (
-                None if any(one.tools is None for one in found) else [name for one in found for name in one.tools or ()]
-            )
-            reason = next((one.finish_reason for one in found if one.finish_reason), None)
-            return Answer(None if tools is None else tuple(tools), reason)
+            return _answer(found)
     return Answer(None, None)
+
+
+def _calls_no_tool(span: RawSpan) -> bool:
+    """Whether that can be seen of an answer that came as JSON: most answers are not worth parsing."""
+    value = value_at(span, reading().output[0])
+    return isinstance(value, str) and value.startswith("[{") and "tool_call" not in value
+
+
+def _answer(found: Sequence[Message]) -> Answer:
+    known = all(one.tools is not None for one in found)
+    tools = tuple(name for one in found for name in one.tools or ())
+    reason = next((one.finish_reason for one in found if one.finish_reason), None)
+    return Answer(tools if known else None, reason)
 
 
 def tells_text(span: RawSpan) -> bool:

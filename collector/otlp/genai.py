@@ -86,9 +86,7 @@ def is_generation(span: RawSpan, operations: Sequence[str]) -> bool:
 
 def dialect_of(span: RawSpan) -> str | None:
     """The newest dialect that a span carries."""
-    return next(
-        (one.dialect for one in reading().dialects if any(n in span.attributes for n in one.recognised_by)), None
-    )
+    return next((name for name, marks in reading().recognised_by if not marks.isdisjoint(span.attributes)), None)
 
 
 def to_generation(

@@ -78,12 +78,13 @@ class Preparer:
         self._rules.sampler.settle(now)
         glance = Glance(self._rules.sampler, now)
         spans = list(_readable(request, glance, now, problems))
-        self._retrievals.remember((span for span in spans if not self._is_generation(span)), now)
+        told = [(span, self._is_generation(span)) for span in spans]
+        self._retrievals.remember((span for span, is_call in told if not is_call), now)
         good: list[RawSpan] = []
         calls: list[tuple[RawSpan, Call]] = []
-        for span in spans:
+        for span, is_call in told:
             try:
-                call = self._call(span, now, earliest) if self._is_generation(span) else None
+                call = self._call(span, now, earliest) if is_call else None
             except ParseError as error:
                 problems.append(str(error))
                 continue

@@ -16,7 +16,8 @@ _T = TypeVar("_T")
 class Reading(NamedTuple):
     """How a span is read, whatever dialects it carries: each sequence in the order in which it is asked."""
 
-    dialects: tuple[Dialect, ...]
+    recognised_by: tuple[tuple[str, frozenset[str]], ...]
+    """(dialect, attributes of which one is enough)."""
     operations: tuple[tuple[str, Mapping[str, str]], ...]
     """(attribute, what its values mean; empty: themselves)."""
     fields: Mapping[FieldName, tuple[Source, ...]]
@@ -57,7 +58,7 @@ def combined(found: Sequence[Dialect]) -> Reading:
     documents = _once(place for one in found for place in one.documents)
     texts = [place for one in found for place in (*one.prompt, *one.output, *one.system)]
     return Reading(
-        tuple(found),
+        tuple((one.dialect, frozenset(one.recognised_by)) for one in found),
         _once((one.operation.attribute, one.operation.values) for one in found),
         fields,
         frozenset(name for one in found for name in one.first_token_events),
