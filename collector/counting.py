@@ -198,10 +198,13 @@ class SourceCounter:
 
     def _remember_groups(self, families: Sequence[Coverage]) -> None:
         """A family without groups on this page keeps those it last had; so do the signals of a page that has none."""
-        old = {family.of: family for family in self.coverage}
-        silent = [old[""]] if self.state is not None and "" in old and all(f.of for f in families) else []
-        kept = [f if f.groups or f.of not in old else f._replace(groups=old[f.of].groups) for f in families]
+        old = {(family.of, family.layer): family.groups for family in self.coverage}
+        silent = self._signals() if self.state is not None and all(f.of for f in families) else []
+        kept = [f if f.groups else f._replace(groups=old.get((f.of, f.layer), f.groups)) for f in families]
         self.coverage = (*silent, *kept)
+
+    def _signals(self) -> list[Coverage]:
+        return [family for family in self.coverage if not family.of]
 
     def _span(self, begin: float, end: float, now: float) -> Span:
         """Nearly all that a page adds is of one span."""

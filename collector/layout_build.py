@@ -11,7 +11,7 @@ from typing import NamedTuple
 from collector.counters import CounterSlot
 from collector.measures import Coverage, GaugeSlot, Layout, RawSeries
 from collector.pods import Pods, place_of
-from collector.profiles.identify import chosen
+from collector.profiles.identify import chosen, layers_of
 from collector.profiles.model import Part, Profile
 from core.labels import Labels, make, render, with_target
 from core.matchers import Selector
@@ -91,10 +91,8 @@ class LayoutBuilder:
         """The layout, and the names whose series it depends on; of all others it depends on the name alone."""
         page = _Page(series, self._target)
         slots = _Slots()
-        groups: set[Group] = set()
-        if self._profile is not None:
-            groups = self._signals(page, self._profile, slots)
-        coverage = [Coverage("", self._profile.layer, frozenset(groups))] if self._profile is not None else []
+        layers = layers_of(self._profile, page.by_name) if self._profile is not None else ()
+        coverage = [Coverage("", one.layer, frozenset(self._signals(page, one, slots))) for one in layers]
         for item in self._plan.selectors:
             family = _selector(page, item, slots)
             if family not in coverage:  # two lists of bounds over one selector are one family
@@ -301,7 +299,7 @@ def _created(page: _Page, index: int) -> int | None:
 
 def _attributes(part: Part, value: str, slots: _Slots) -> Labels:
     if not part.counts_outcomes:
-        return make({part.attribute: part.told(value)}) if part.label else ()
+        return make({part.attribute: part.told(value) or part.reason}) if part.label or part.reason else ()
     if not part.outcome and not part.knows(value):
         slots.unmapped.add(f"{part.label}={value}")
     return make({"outcome": part.outcome_of(value), part.attribute: value or part.reason})

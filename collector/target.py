@@ -14,6 +14,7 @@ from collector.layout_build import LayoutBuilder
 from collector.layouts import LayoutKeeper
 from collector.measures import Layout, RawSeries
 from collector.pods import Pods
+from collector.profiles import profiles
 from collector.profiles.model import Profile
 from core.labels import Labels
 from core.measures import Group
@@ -117,4 +118,11 @@ def _revision(profile: Profile | None, counting: Counting) -> str:
     """A series that is new under another revision begins with a baseline; labels are not part of it, since a target is
     its URL."""
     plan = [item.name for item in counting.plan.selectors]
-    return hashlib.sha256(repr((profile.revision if profile else "", plan)).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((_revisions(profile), plan)).encode()).hexdigest()[:12]
+
+
+def _revisions(profile: Profile | None) -> str:
+    """Of the profile and of those that may stand beside it on its page."""
+    if profile is None:
+        return ""
+    return " ".join((profile.revision, *(other.revision for other in profiles() if other.engine in profile.beside)))

@@ -29,16 +29,26 @@ class Identity(NamedTuple):
 def recognise(names: Iterable[str]) -> tuple[Profile | None, float]:
     """The profile with the most metrics on the page; each metric with its prefix halves the doubt that is left.
 
-    Where none of its own prefixes is there, only spellings that others may use, a signal must be there too.
+    Where none of its own prefixes is there, only spellings that others may use, a signal must be there too. A page of
+    two layers is that of the profile that knows the other beside it.
     """
     present = set(names)
-    best: Profile | None = None
-    most = 0
-    for profile in profiles():
-        own = sum(1 for name in present if profile.short(name) is not None)
-        if own > most and _speaks(profile, present):
-            best, most = profile, own
+    found = [(own, p) for p in profiles() if (own := _own(p, present)) and _speaks(p, present)]
+    inner = {engine for _, p in found for engine in p.beside}
+    outer = [(own, p) for own, p in found if p.engine not in inner]
+    most, best = max(outer, key=lambda one: one[0], default=(0, None))
     return best, round(1 - 0.5**most, 3)
+
+
+def _own(profile: Profile, present: set[str]) -> int:
+    return sum(1 for name in present if profile.short(name) is not None)
+
+
+def layers_of(profile: Profile, names: Iterable[str]) -> tuple[Profile, ...]:
+    """The profile of a page, and those of the engines beside it that have a signal there."""
+    present = set(names)
+    beside = (other for other in profiles() if other.engine in profile.beside)
+    return (profile, *(other for other in beside if _speaks(other, present)))
 
 
 def _speaks(profile: Profile, present: set[str]) -> bool:
@@ -74,17 +84,23 @@ def identify(names: Iterable[str], types: dict[str, str]) -> Identity:
     if profile is None:
         return Identity(None, 0.0, {}, families, None, "The page is of no engine with a profile.")
     signals: dict[str, list[str]] = {}
-    for signal, parts in profile.signals.items():
-        raw = [name for part in parts for name in (*chosen(profile, part, present), *_rest(profile, part, present))]
-        if raw:
-            signals[signal] = raw
-        for part in parts:
-            for alias in part.aliases(signal):
-                signals[alias] = chosen(profile, part, present)
-    signals = {signal: raw for signal, raw in signals.items() if raw}
+    for one in layers_of(profile, present):
+        for signal, raw in _signals(one, present):
+            signals.setdefault(signal, []).extend(raw)
     mapped = {family_of(name, types) for raw in signals.values() for name in raw}
     unmapped = [family for family in families if family not in mapped]
     return Identity(profile.engine, confidence, signals, unmapped, *version_of(profile, present))
+
+
+def _signals(profile: Profile, present: set[str]) -> Iterable[tuple[str, list[str]]]:
+    """The signals of a profile that a page has, aliases too, with their raw names."""
+    for signal, parts in profile.signals.items():
+        raw = [name for part in parts for name in (*chosen(profile, part, present), *_rest(profile, part, present))]
+        if raw:
+            yield signal, raw
+        for part in parts:
+            names = chosen(profile, part, present)
+            yield from ((alias, names) for alias in part.aliases(signal) if names)
 
 
 def _rest(profile: Profile, part: Part, present: set[str]) -> list[str]:

@@ -40,6 +40,7 @@ class Part(BaseModel):
     bad: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     reason: str = ""
+    """What the ledger has as the attribute where the page has no label for it."""
     outcome: str = ""
 
     @model_validator(mode="after")
@@ -167,6 +168,8 @@ class Profile(BaseModel):
     read, else the parts are added."""
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """As a part's, for all of them."""
+    beside: tuple[str, ...] = ()
+    """Engines of other layers whose series may stand on the same page: they are read as well, each in its own layer."""
     scrape: Scrape = Scrape()
     blank_from: float = float("inf")
     versions: Versions = Versions(covered="not known", reason="The profile knows no names that tell versions apart.")
