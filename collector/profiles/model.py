@@ -168,6 +168,8 @@ class Profile(BaseModel):
     read, else the parts are added."""
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """As a part's, for all of them."""
+    without: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """No series whose labels have one of these values."""
     beside: tuple[str, ...] = ()
     """Engines of other layers whose series may stand on the same page: they are read as well, each in its own layer."""
     scrape: Scrape = Scrape()
@@ -184,7 +186,11 @@ class Profile(BaseModel):
 
     def fits(self, part: Part, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels is one to read for a part."""
-        return part.fits(labels) and all(labels.get(name, "") in values for name, values in self.where.items())
+        return (
+            part.fits(labels)
+            and all(labels.get(name, "") in values for name, values in self.where.items())
+            and not any(labels.get(name, "") in values for name, values in self.without.items())
+        )
 
     @model_validator(mode="after")
     def _known(self) -> Profile:

@@ -219,6 +219,13 @@ def test_bounds_of_milliseconds_are_seconds_and_handles_are_no_bounds() -> None:
     assert all(bounds is not None and bounds[:3] + bounds[-1:] == (0.001, 0.002, 0.005, 600) for bounds in found)
 
 
+def test_health_checks_of_ray_are_no_requests() -> None:
+    check = 'application="",method="GET",route="/-/healthz",status_code="200"'
+    more = f"ray_serve_num_http_requests_total{{{check}}} 99\n"
+    more += "".join(f'ray_serve_http_request_latency_ms_bucket{{{check},le="{le}"}} 99\n' for le in ("1.0", "+Inf"))
+    assert read(captured("ray") + more).counts() == read(captured("ray")).counts()
+
+
 def test_a_server_that_has_answered_nothing_is_known_already() -> None:
     assert recognise({"WorkerLoadTime", "Requests2XX", "MemoryUsed"})[0] is not None
     assert recognise({"ray_node_cpu_count", "ray_serve_proxy_status"})[0] is not None
