@@ -107,6 +107,10 @@ async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await send(writer, bytes(range(1, 256)) * 4)
 
 
+async def minus_nan(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await send(writer, b"llamacpp:prompt_tokens_total 0\nllamacpp:n_busy_slots_per_decode -nan\n")
+
+
 async def circle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await send(writer, b"", b"HTTP/1.1 302 Found\r\nLocation: /circle\r\nConnection: close\r\n")
 
@@ -139,6 +143,7 @@ BAD: dict[str, tuple[Answer, set[str]]] = {
     "large": (large, {"body_size_limit"}),
     "bomb": (bomb, {"body_size_limit", "incomplete", "protocol"}),
     "garbage": (garbage, {"parse"}),
+    "minus_nan": (minus_nan, {"parse"}),
     "circle": (circle, {"protocol"}),
     "drip": (drip, {"timeout"}),
     "nonsense": (nonsense, {"protocol"}),
@@ -283,6 +288,7 @@ def test_each_bad_target_costs_only_itself_and_says_why(tmp_path: Path, caplog: 
         if health[name].error_reason not in reasons
     } == {}
     assert all(health[name].up is False and health[name].error for name in BAD)
+    assert health["minus_nan"].error == "line 2: expected a number as value, found '-nan'"
     for name in BAD:
         assert any(f"/{name}" in line and str(health[name].error_reason) in line for line in caplog.messages), name
     ups = SeriesReader(tmp_path / "series").select(parse_selector("up"), 0, 2**62)
