@@ -379,6 +379,15 @@ def test_a_family_without_groups_on_a_page_keeps_its_own(family: str) -> None:
     assert counter.coverage == (Coverage(family, "engine", frozenset({GROUP})),)
 
 
+def test_both_layers_of_a_page_keep_their_groups_when_a_page_has_neither() -> None:
+    layers = (Coverage("", "router", frozenset({()})), Coverage("", "engine", frozenset({GROUP})))
+    counter = SourceCounter(Checkpoint(1, 0, None), INTERVAL, START)
+    for n, families in enumerate((layers, ())):
+        layout = Layout((), (), (), None, families)
+        counter.accept(CountedPage(Page(START + n, {}, None, True, "1"), layout, ()), START + n)
+    assert counter.coverage == layers
+
+
 def test_a_checkpoint_holds_all_that_counting_needs() -> None:
     writer, process = Writer(Ledger()), Process(START - 1)
     writer.counter.discovered(START)
