@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.exposition import PageReader, Series
@@ -68,6 +68,7 @@ def sequences(draw: st.DrawFn) -> list[list[Series]]:
     return pages
 
 
+@settings(deadline=None)  # the first example reads the profiles
 @given(sequences(), st.sampled_from([MeasurePlan(), PLAN, MeasurePlan(selectors=PLAN.selectors[:1])]))
 def test_a_kept_layout_is_the_one_built_from_scratch(pages: list[list[Series]], plan: MeasurePlan) -> None:
     kept = keeper(plan)

@@ -253,7 +253,7 @@ ON_RAY = captured("ray") + VLLM.replace("vllm:", "ray_vllm_")
 
 def by_layer(found: Read, name: str) -> dict[str, int]:
     """Cumulative values of a signal by its layer."""
-    readings = found.layout.read_counters(found.page.values)
+    readings = found.layout.columns.read(found.page.numbers)
     result: dict[str, int] = {}
     for slot in found.layout.counters:
         for atom in slot.atoms:
