@@ -18,6 +18,7 @@ from collector.conditions import Conditions, Seen
 from collector.counting import Outcome
 from collector.discovery import Target
 from collector.exposition import PageReader, Reading, Series
+from collector.health import succeeded
 from collector.metrics import CollectorMetrics
 from collector.peers import Peers
 from collector.scrape import Body, fetch
@@ -128,27 +129,25 @@ class TargetLoop:
         self.tools.metrics.scrapes.labels(self.job.name, "ok").inc()
         self.tools.metrics.samples.labels(self.job.name).inc(len(reading.series))
         self.tools.metrics.scrape_seconds.labels(self.job.name).observe(seconds)
-        health, profile, layout = self.health, self.reader.profile, self.reader.layout
-        health.up, health.last_scrape_at, health.last_success_at = True, time, time
-        health.scrape_seconds, health.samples = seconds, len(reading.series)
-        if outcome.progressed or health.progress_at is None:
-            health.progress_at = time
-        health.error_reason, health.error = None, None
-        health.engine = profile.engine if profile is not None else None
-        health.layer = profile.layer if profile is not None else None
-        if layout is not None:
-            silence = self._silence(outcome, time)
-            seen = Seen(layout, outcome, reading.types, reading.duplicates, self.reader.unread, silence)
-            health.conditions = self._conditions.look(seen, time)
-        health.groups = [dict(group) for group in self.reader.groups()]
-        health.signals = self.reader.signals()
+        self.health.scrape_seconds, self.health.samples = seconds, len(reading.series)
+        succeeded(self.health, self.reader, outcome, time, self._odd(reading, outcome, time))
+
+    def _odd(self, reading: Reading, outcome: Outcome, time: float) -> list[str]:
+        """What is odd about the page."""
+        layout = self.reader.layout
+        if layout is None:
+            return []
+        silence = self._silence(outcome, time)
+        return self._conditions.look(
+            Seen(layout, outcome, reading.types, reading.duplicates, self.reader.unread, silence), time
+        )
 
     def _silence(self, outcome: Outcome, time: float) -> str | None:
         """Compare it with those that serve the same."""
-        url, layer, peers = self.target.url, self.health.layer, self.tools.peers
-        if layer is None:
+        url, profile, peers = self.target.url, self.reader.profile, self.tools.peers
+        if profile is None:
             return None
-        peers.note(url, layer, self.reader.groups(), time, outcome.finished)
+        peers.note(url, profile.layer, self.reader.groups(), time, outcome.finished)
         return peers.silence(url, time)
 
     # Raw samples, for the debug pages: given up first when the disk is full.

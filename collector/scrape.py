@@ -8,8 +8,8 @@ from typing import NamedTuple
 import aiohttp
 from isal import isal_zlib
 
-from collector.credentials import authorization, tls_context
-from collector.settings import ScrapeJob
+from collector.credentials import Credentials, authorization, tls_context
+from collector.settings import ScrapeJob, Tls
 from core.errors import ScrapeError
 
 ACCEPT = (
@@ -41,20 +41,25 @@ def new_session() -> aiohttp.ClientSession:
 
 def headers(job: ScrapeJob) -> dict[str, str]:
     """Headers of a scrape; ScrapeError where a secret cannot be read."""
-    result = {
+    return {
         "Accept": ACCEPT,
         "User-Agent": "burnline",
         "X-Prometheus-Scrape-Timeout-Seconds": f"{job.timeout:g}",
+        **identified(job),
     }
+
+
+def identified(who: Credentials) -> dict[str, str]:
+    """The header that tells who asks, if any; ScrapeError where a secret cannot be read."""
     try:
-        return result | authorization(job)
+        return authorization(who)
     except OSError as error:
         raise ScrapeError("credentials", f"the secret's file cannot be read: {error}") from None
 
 
-def ssl_context(job: ScrapeJob) -> ssl.SSLContext | bool:
+def ssl_context(scheme: str, tls: Tls) -> ssl.SSLContext | bool:
     """What aiohttp takes for TLS; built once a job."""
-    return True if job.scheme == "http" else tls_context(job.tls)
+    return True if scheme == "http" else tls_context(tls)
 
 
 async def fetch(session: aiohttp.ClientSession, url: str, job: ScrapeJob, tls: ssl.SSLContext | bool) -> Body:
@@ -64,7 +69,7 @@ async def fetch(session: aiohttp.ClientSession, url: str, job: ScrapeJob, tls: s
         async with session.get(url, headers=headers(job), timeout=timeout, ssl=tls) as answer:
             if answer.status != 200:
                 raise ScrapeError("http_status", f"the target answered HTTP {answer.status}")
-            return Body(await _read(answer, job.body_size_limit), answer.headers.get("Content-Type"))
+            return Body(await read_body(answer, job.body_size_limit), answer.headers.get("Content-Type"))
     except TimeoutError:
         raise ScrapeError("timeout", f"no whole page within {job.timeout:g}s") from None
     except aiohttp.ClientConnectorError as error:
@@ -75,12 +80,13 @@ async def fetch(session: aiohttp.ClientSession, url: str, job: ScrapeJob, tls: s
         raise ScrapeError("protocol", f"{type(error).__name__}: {error}") from None
 
 
-async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read_body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """A whole body, decompressed; ScrapeError where it has more bytes than the limit."""
     parts: list[bytes] = []
     size = 0
     async for chunk in answer.content.iter_chunked(_CHUNK):
         size += len(chunk)
         if size > limit:
-            raise ScrapeError("body_size_limit", f"the page is larger than {limit} bytes")
+            raise ScrapeError("body_size_limit", f"the answer is larger than {limit} bytes")
         parts.append(chunk)
     return b"".join(parts)

@@ -160,7 +160,8 @@ class CollectorShard:
         counter.discovered(now)
         health = self._health_of(job, target)
         health.groups = [dict(group) for group in reader.groups()]
-        return TargetLoop(target, job, reader, health, self._tools, ssl_context(job), self._attempted(counter, now))
+        tls = ssl_context(job.scheme, job.tls)
+        return TargetLoop(target, job, reader, health, self._tools, tls, self._attempted(counter, now))
 
     def _health_of(self, job: ScrapeJob, target: Target) -> TargetHealth:
         """How the target did when it was last known: what an earlier process saw holds until it is asked again."""
