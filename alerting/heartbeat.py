@@ -9,17 +9,14 @@ import asyncio
 import logging
 from enum import Enum
 
-from sqlalchemy import func, select
-
 from alerting.delivery import Sender
 from alerting.metrics import AlertingMetrics
 from alerting.settings import HeartbeatSettings
 from core.clock import Clock
 from core.egress import AddressRules, Request, accept
 from core.errors import DeliveryError, StorageError
-from storage import outbox
+from storage import fleet, outbox
 from storage.database import Database
-from storage.tables import collector_shard
 
 log = logging.getLogger(__name__)
 
@@ -84,5 +81,5 @@ class Heartbeat:
 
     def _pulse(self) -> Pulse:
         with self._db.read() as connection:
-            watermark = connection.execute(select(func.min(collector_shard.c.flushed_through))).scalar()
-        return decide(watermark, outbox.oldest_open(self._db), self._clock.now())
+            pulse = fleet.pulse(connection)
+        return decide(pulse, outbox.oldest_open(self._db), self._clock.now())

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from burnline.settings import Settings
 from core.errors import ConfigError, SpecError, StorageError
+
+if TYPE_CHECKING:
+    from collector.settings import CollectorSettings
 
 
 def check(settings: Settings) -> list[str]:
@@ -18,14 +22,16 @@ def check(settings: Settings) -> list[str]:
     notes = []
     targets = sum(len(s.targets) for job in settings.collector.scrape for s in job.static)
     notes.append(f"{_count(len(settings.collector.scrape), 'scrape job')}, {_count(targets, 'static target')}")
+    notes.append(_count(len(settings.collector.prometheus), "Prometheus server"))
+    notes += _counted_twice(settings.collector)
     notes.append(f"{_count(len(settings.engine.packs), 'pack')}, {_count(len(settings.engine.slos), 'SLO path')}")
     notes.append(_count(len(settings.alerting.receivers), "receiver"))
     if remotes := len(settings.collector.remote_write):
         notes.append(f"raw series are sent to {_count(remotes, 'engine')}")
     if not settings.alerting.receivers:
         notes.append("note: no receivers: incidents open on the page, and nobody is paged")
-    if not settings.collector.scrape:
-        notes.append("note: no scrape jobs: nothing is measured")
+    if not settings.collector.scrape and not settings.collector.prometheus:
+        notes.append("note: no scrape jobs and no Prometheus servers: nothing is measured")
     if settings.collector.shard != "0" and settings.database_url.startswith("sqlite"):
         raise ConfigError("several collector shards need PostgreSQL: set storage.url, or leave collector.shard at '0'")
     return notes
@@ -35,6 +41,23 @@ def require_loopback(setting: str, host: str) -> None:
     """Without tokens and logins, what people can change is for this machine alone."""
     if not is_loopback(host):
         raise ConfigError(f"{setting} is {host}, but neither token nor login protects it: bind it to 127.0.0.1")
+
+
+def _counted_twice(collector: CollectorSettings) -> list[str]:
+    """Static targets that a Prometheus server's selectors would select too, if it scrapes them under these labels."""
+    from core.matchers import matches_all, parse_selector  # noqa: PLC0415 - only where there is something to compare
+
+    found = []
+    for server in collector.prometheus:
+        selectors = [parse_selector(text) for text in server.match]
+        for job, entry, address in ((j, e, a) for j in collector.scrape for e in j.static for a in e.targets):
+            labels = {"job": job.name, "instance": address, **entry.labels}
+            if any(matches_all(selector.matchers, labels) for selector in selectors):
+                found.append(
+                    f"note: {address} is scraped by job {job.name} and fits a selector of the Prometheus server "
+                    f"{server.name}: it is counted from its scrapes alone; narrow collector.prometheus.match"
+                )
+    return found
 
 
 def _count(n: int, what: str) -> str:

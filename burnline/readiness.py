@@ -38,10 +38,10 @@ def _part(reason: str | None) -> dict[str, Any]:
 
 def _collector(database: Database, now: float) -> dict[str, Any]:
     with database.read() as connection:
-        watermark = fleet.watermark(connection)
-    if watermark is None:
+        pulse = fleet.pulse(connection)
+    if pulse is None:
         return _part("warming: no counts were committed yet")
-    age = now - watermark
+    age = now - pulse
     return _part(None if age <= FRESH else f"blind: the newest committed counts are {age:.0f} s old")
 
 

@@ -202,3 +202,46 @@ class OtlpMetrics:
             self.dialects.labels(call.generation.dialect or "none").inc()
             if call.generation.sampled:
                 self.drawn.labels(call.generation.stratum).inc()
+
+
+class PrometheusMetrics:
+    """What the readers of Prometheus-compatible servers say of themselves, in the collector's registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "burnline_prometheus_requests",
+            "Requests to a server by outcome: ok, or the reason why it did not answer.",
+            ["server", "outcome"],
+            registry=registry,
+        )
+        self.samples = Counter(
+            "burnline_prometheus_samples", "Samples counted or known already.", ["server"], registry=registry
+        )
+        self.strays = Counter(
+            "burnline_prometheus_stray_samples",
+            "Samples that have the time of no scrape, and are not counted.",
+            ["server"],
+            registry=registry,
+        )
+        self.targets = Gauge("burnline_prometheus_targets", "Targets read.", ["server"], registry=registry)
+        self.refused = Gauge(
+            "burnline_prometheus_refused_targets",
+            "Targets that are not counted, since they are counted elsewhere or cannot be told apart.",
+            ["server"],
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "burnline_prometheus_lag_seconds", "Age of the newest time that was read.", ["server"], registry=registry
+        )
+        self.conflicts = Counter(
+            "burnline_prometheus_checkpoint_conflicts",
+            "Targets that another writer had counted first.",
+            ["server"],
+            registry=registry,
+        )
+        self.flush_failures = Counter(
+            "burnline_prometheus_flush_failures",
+            "Commits that failed; their content goes with the next.",
+            ["server", "reason"],
+            registry=registry,
+        )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.errors import ParseError
-from core.matchers import parse_matchers
+from core.matchers import parse_matchers, parse_selector
 from core.settings import Duration
 
 LONGEST_INTERVAL = 30.0
@@ -104,6 +104,61 @@ class ScrapeJob(_Settings):
                 raise ValueError(f"timeout ({self.timeout:g}s) is longer than interval ({self.interval:g}s)")
             object.__setattr__(self, "timeout", self.interval)
         return self
+
+
+class PrometheusServer(_Settings):
+    """A server with Prometheus's HTTP API that already holds what a fleet's targets say."""
+
+    name: str = Field(
+        pattern="^[a-zA-Z0-9_.-]{1,60}$", description="name of the server here; its targets are counted under it"
+    )
+    url: str = Field(
+        pattern="^https?://", description="what stands before /api/v1/query, with a path prefix where there is one"
+    )
+    match: tuple[str, ...] = Field(
+        min_length=1,
+        description="selectors of the targets to read, over labels that all series of a target have, such as "
+        '{job="vllm"}; without a metric name',
+    )
+    interval: Duration = Field(
+        default=60.0, ge=1, le=300, description="how often new samples are asked for; counts are that much older"
+    )
+    delay: Duration = Field(
+        default=30.0,
+        le=600,
+        description="how old a sample must be before it is asked for; what arrives at the server later than this after "
+        "its own time is not read",
+    )
+    backfill: Duration = Field(
+        default=48 * 3600.0, gt=0, description="how far back the server is read when it is seen for the first time"
+    )
+    timeout: Duration = Field(default=30.0, gt=0, le=300, description="an answer that takes longer has failed")
+    max_points: int = Field(
+        default=500_000, gt=0, description="samples that one answer should hold: longer spans are asked for in pieces"
+    )
+    max_answer_bytes: int = Field(
+        default=64 * 2**20, gt=0, description="a larger answer is dropped, and a shorter span is asked for"
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="further headers of each request, such as X-Scope-OrgID; no secrets"
+    )
+    bearer_token_file: Path | None = Field(
+        default=None, description="file that holds a bearer token, read at each request"
+    )
+    basic_auth: BasicAuth | None = Field(default=None, description="user name and password file")
+    tls: Tls = Field(default=Tls(), description="TLS options")
+
+    @field_validator("match")
+    @classmethod
+    def _of_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                selector = parse_selector(text)
+            except ParseError as error:
+                raise ValueError(str(error)) from None
+            if selector.metric or any(matcher.name == "__name__" for matcher in selector.matchers):
+                raise ValueError(f"{text!r} names a metric: select targets by their labels, what is counted is known")
+        return value
 
 
 class SeriesSettings(_Settings):
@@ -387,6 +442,9 @@ class CollectorSettings(_Settings):
         default=0.0, ge=0, description="US dollars an hour of one GPU, for cost by GPU time"
     )
     scrape: tuple[ScrapeJob, ...] = Field(default=(), description="what to scrape")
+    prometheus: tuple[PrometheusServer, ...] = Field(
+        default=(), description="servers with Prometheus's HTTP API to read instead of scraping"
+    )
     otlp: OtlpSettings = Field(default=OtlpSettings(), description="generations that applications tell over OTLP")
     series: SeriesSettings = Field(default=SeriesSettings(), description="raw samples")
     remote_write: tuple[RemoteWrite, ...] = Field(default=(), description="engines that raw samples are sent to")
@@ -407,3 +465,11 @@ class CollectorSettings(_Settings):
                 if name not in known:
                     raise ValueError(f"stratum {stratum.name}: by names {name}, which no generation has")
         return self
+
+    @field_validator("prometheus")
+    @classmethod
+    def _named_once(cls, value: tuple[PrometheusServer, ...]) -> tuple[PrometheusServer, ...]:
+        names = [server.name for server in value]
+        if len(set(names)) != len(names):
+            raise ValueError("two servers have one name")
+        return value

@@ -53,7 +53,7 @@ def read(source: snapshot.Source, now: float) -> Overview:
     """Read everything; StorageError when the database does not answer."""
     db = source.database
     with db.read() as connection:
-        watermark = fleet.watermark(connection)
+        watermark, pulse = fleet.watermark(connection), fleet.pulse(connection)
         evaluated = connection.execute(select(func.max(evaluation.c.at))).scalar()
     history = source.history.read(watermark)
     end = float(history.end)
@@ -62,7 +62,7 @@ def read(source: snapshot.Source, now: float) -> Overview:
     support = judged(_counts(db, end - WEEK, watermark or end), newest)
     return Overview(
         now=now,
-        freshness=judge(watermark, evaluated, now),
+        freshness=judge(pulse, evaluated, now),
         history=history,
         status=store.status(db),
         incidents=incidents.list_incidents(db, open_only=True),

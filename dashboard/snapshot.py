@@ -82,7 +82,7 @@ class Source:
         """Read everything as of now, or of a moment in the past; StorageError when the database does not answer."""
         db = self.database
         with db.read() as connection:
-            watermark = fleet.watermark(connection)
+            watermark, pulse = fleet.watermark(connection), fleet.pulse(connection)
             evaluated = _evaluated(connection)
         shown = None if watermark is None else window(watermark, at)
         past = shown is not None and not shown.live
@@ -91,7 +91,7 @@ class Source:
             now=now,
             until=until,
             past=past,
-            freshness=judge(watermark, evaluated, now),
+            freshness=judge(pulse, evaluated, now),
             status=store.status(db),
             incidents=_incidents(db, shown if past else None),
             silences=silences.list_silences(db, now),

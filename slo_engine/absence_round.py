@@ -33,7 +33,7 @@ class AbsenceRound:
 
     def judge(self, traffic: Mapping[Group, Account], known: Fleet, now: float, outcome: Outcome) -> None:
         """Decide every absence alert. `traffic`: all requests by model."""
-        blind = absence.blind_sign(known.watermark, self._started_at, now, self._settings)
+        blind = absence.blind_sign(known.pulse, self._started_at, now, self._settings)
         signs = [blind, absence.cap_sign(known.capped)]
         if blind.level is not Level.ABOVE:
             signs += absence.fleet_signs(known.targets, self._settings)

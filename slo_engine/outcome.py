@@ -16,9 +16,10 @@ Key = tuple[str, str, str]
 
 
 class Fleet(NamedTuple):
-    """What an evaluation knows of the fleet."""
+    """What an evaluation knows of the fleet. `pulse`: as in `storage.fleet`."""
 
     watermark: float | None
+    pulse: float | None
     targets: Sequence[TargetHealth]
     left: Sequence[TargetHealth]
     capped: Sequence[str]

@@ -218,11 +218,12 @@ class Engine:
 
     def _fleet(self) -> Fleet:
         with self._db.read() as connection:
-            watermark = fleet.watermark(connection)
+            watermark, pulse = fleet.watermark(connection), fleet.pulse(connection)
             capped = fleet.capped(connection)
         targets = fleet.targets(self._db, with_left=True)
         return Fleet(
             watermark,
+            pulse,
             [target for target in targets if target.left_at is None],
             [target for target in targets if target.left_at is not None],
             capped,

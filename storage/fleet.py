@@ -97,6 +97,37 @@ def watermark(connection: Connection) -> float | None:
     return None if value is None else float(value)
 
 
+def pulse(connection: Connection) -> float | None:
+    """Up to when every shard has done what it promised: a shard that says to be late by `lag` seconds is not blind for
+    it, and one that says `answered_through` is since then. None before the first flush."""
+    rows = connection.execute(select(collector_shard.c.flushed_through, collector_shard.c.detail)).all()
+    return min((detail.get("answered_through", at) + detail.get("lag", 0.0) for at, detail in rows), default=None)
+
+
+def shard_state(connection: Connection, shard: str) -> tuple[float, Mapping[str, Any]] | None:
+    """A shard's `flushed_through` and its detail; None where it has said nothing yet."""
+    row = connection.execute(select(collector_shard).where(collector_shard.c.shard == shard)).one_or_none()
+    return None if row is None else (float(row.flushed_through), row.detail)
+
+
+def heard_since(connection: Connection, shard: str, since: float) -> bool:
+    """Whether a shard has committed since a time."""
+    row = connection.execute(select(collector_shard.c.heartbeat_at).where(collector_shard.c.shard == shard)).scalar()
+    return row is not None and float(row) >= since
+
+
+def end_shards(connection: Connection, prefix: str, kept: Collection[str], now: float) -> list[str]:
+    """Shards of a prefix that are no more: nobody waits for their counts, and their targets have left; which."""
+    found = connection.execute(
+        select(collector_shard.c.shard).where(collector_shard.c.shard.startswith(prefix, autoescape=True))
+    ).scalars()
+    ended = sorted(set(found).difference(kept))
+    for shard in ended:
+        leave_missing(connection, shard, (), now)
+        connection.execute(delete(collector_shard).where(collector_shard.c.shard == shard))
+    return ended
+
+
 def capped(connection: Connection) -> list[str]:
     """Measures that have more groups than their cap, over all shards."""
     details = connection.execute(select(collector_shard.c.detail)).scalars()
