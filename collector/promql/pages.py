@@ -61,17 +61,18 @@ class _Moment:
 
 
 class PageMaker:
-    """Makes pages; series that come again are the same objects, so that layouts are found without comparing."""
+    """Makes pages; series that come again in the next answer are the same objects, by which layouts are kept."""
 
     def __init__(self) -> None:
-        self._bare: dict[tuple[Labels, Labels], Series] = {}
+        self._before: dict[tuple[Labels, Labels], Series] = {}
+        self._now: dict[tuple[Labels, Labels], Series] = {}
 
     def read(self, streams: Iterable[Stream], known: Mapping[Address, Labels]) -> list[Span]:
         """The pages of every target in an answer. `known`: labels of targets whose `up` was seen before."""
         by_address: dict[Address, list[Stream]] = {}
         for stream in {one.labels: one for one in streams}.values():  # a series that two selectors gave is one
             by_address.setdefault(address_of(stream.labels), []).append(stream)
-        self._bare = {key: one for key, one in self._bare.items() if address_of(key[0]) in by_address}
+        self._before, self._now = self._now, {}
         return [self._span(address, own, known.get(address)) for address, own in sorted(by_address.items())]
 
     def _span(self, address: Address, streams: Sequence[Stream], known: Labels | None) -> Span:
@@ -101,10 +102,10 @@ class PageMaker:
         return strays
 
     def _series(self, labels: Labels, target: Labels) -> Series:
-        found = self._bare.get((labels, target))
-        if found is None:
-            found = self._bare[labels, target] = without_target(labels, dict(target))
-        return found
+        key = labels, target
+        if key not in self._now:
+            self._now[key] = self._before.get(key) or without_target(labels, dict(target))
+        return self._now[key]
 
 
 def address_of(labels: Labels) -> Address:

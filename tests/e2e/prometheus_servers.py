@@ -1,4 +1,4 @@
-"""Servers with Prometheus's HTTP API that nobody here wrote: Prometheus and VictoriaMetrics, in a folder of a test's own.
+"""Servers with Prometheus's HTTP API that nobody here wrote: Prometheus and VictoriaMetrics, in a test's own folder.
 
 Each can hold samples of the past, and can scrape. Leaving the block ends it; `stop` and `start` are an outage.
 """
