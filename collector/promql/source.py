@@ -79,7 +79,7 @@ class PrometheusSource:
                 selectors = wanted.expressions(self._server.match, self._members.counting.plan)
                 answer = await self._live.next(selectors, self._read_through, goal)
                 await asyncio.to_thread(self._take, answer, goal)
-            self._say("")
+            self._say("" if self._members.alive or self._refused else f"no target fits {' or '.join(self._server.match)}")
         except ScrapeError as error:
             self._say(f"{error.reason}: {error}")
             await asyncio.to_thread(self._unanswered, error, goal)

@@ -185,6 +185,46 @@ def test_a_valid_configuration_is_zero_and_says_what_is_missing(tmp_path: Path) 
     assert "valid" in done.out
 
 
+PROMETHEUS = """\
+collector:
+  scrape:
+    - {name: vllm, static: [{targets: ["a:1", "b:1"], labels: {region: eu}}]}
+    - {name: other, static: [{targets: ["c:1"]}]}
+  prometheus:
+    - {name: main, url: "http://p:9090", match: ['{job="vllm",instance!="b:1"}']}
+"""
+
+
+def test_a_target_that_is_scraped_and_would_be_read_too_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "burnline.yaml").write_text(PROMETHEUS)
+    done = run(tmp_path, "config", "check")
+    assert done.code == 0
+    noted = [line for line in done.out.splitlines() if "fits a selector of the Prometheus server main" in line]
+    assert len(noted) == 1
+    assert "a:1 is scraped by job vllm" in noted[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("""{name: main, url: "http://p:9090", match: ['up{job="vllm"}']}""", "names a metric"),
+        ("""{name: main, url: "http://p:9090", match: ['{__name__=~"vllm.*"}']}""", "names a metric"),
+        ("""{name: main, url: "http://p:9090", match: ['{job=~".*"}']}""", "does not match the empty text"),
+        ("""{name: main, url: "http://p:9090", match: []}""", "at least 1 item"),
+        ("""{name: main, url: "ftp://p:9090", match: ['{job="vllm"}']}""", "pattern"),
+        ("""{name: "a/b", url: "http://p:9090", match: ['{job="vllm"}']}""", "pattern"),
+        ("""{name: main, url: "http://p:9090", match: ['{job="vllm"}']}, &""", ""),
+    ],
+)
+def test_a_prometheus_server_that_cannot_be_read_is_two(tmp_path: Path, setting: str, says: str) -> None:
+    twice = setting.removesuffix(", &")
+    entries = [twice, twice] if twice != setting else [setting]
+    (tmp_path / "burnline.yaml").write_text(f"collector: {{prometheus: [{', '.join(entries)}]}}\n")
+    done = run(tmp_path, "config", "check")
+    assert done.code == 2
+    assert (says or "two servers have one name") in done.err
+
+
 def test_an_unknown_key_is_two_and_names_file_line_and_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("collector:\n  flush_interval: 2s\n  scrap: []\n")
     done = run(tmp_path, "config", "check", "--config", "mine.yaml")

@@ -77,3 +77,35 @@ def test_targets_that_a_new_process_of_a_shard_does_not_know_have_left(database:
         "http://c": 700.0,
         "http://d": None,
     }
+
+
+def test_a_shard_that_said_how_late_it_is_is_not_behind_its_promise(database: Database) -> None:
+    with database.read() as connection:
+        assert fleet.pulse(connection) is None
+    shard(database, "one", 180.0)
+    with database.write() as connection:
+        fleet.put_shard(connection, "0/prometheus:main", 100.0, 0.0, 200.0, {"lag": 120.0, "answered_through": 100.0})
+    with database.read() as connection:
+        assert (fleet.watermark(connection), fleet.pulse(connection)) == (100.0, 180.0)
+    with database.write() as connection:  # it goes on without answers
+        fleet.put_shard(connection, "0/prometheus:main", 190.0, 0.0, 200.0, {"lag": 20.0, "answered_through": 100.0})
+    with database.read() as connection:
+        assert (fleet.watermark(connection), fleet.pulse(connection)) == (180.0, 120.0)
+        assert fleet.shard_state(connection, "0/prometheus:main") == (190.0, {"lag": 20.0, "answered_through": 100.0})
+        assert fleet.shard_state(connection, "none") is None
+        assert fleet.heard_since(connection, "one", 180.0)
+        assert not fleet.heard_since(connection, "one", 181.0)
+        assert not fleet.heard_since(connection, "none", 0.0)
+
+
+def test_shards_that_are_no_more_hold_no_watermark_back_and_their_targets_have_left(database: Database) -> None:
+    names = ("0/prometheus:a", "0/prometheus:b", "10/prometheus:a", "0")
+    for through, name in enumerate(names):
+        shard(database, name, float(through))
+        put(database, TargetHealth(f"of {name}", name, "job", {}, 15.0, 50.0))
+    with database.write() as connection:
+        assert fleet.end_shards(connection, "0/prometheus:", {"0/prometheus:b"}, 900.0) == ["0/prometheus:a"]
+    with database.read() as connection:
+        assert fleet.watermark(connection) == 1.0
+    left = {one.shard: one.left_at for one in fleet.targets(database, with_left=True)}
+    assert left == {"0/prometheus:a": 900.0, "0/prometheus:b": None, "10/prometheus:a": None, "0": None}

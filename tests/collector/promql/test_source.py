@@ -289,6 +289,18 @@ def test_a_selector_that_is_applied_later_counts_what_the_server_still_has_once(
     assert total(counted, slow.name) == 10 * 159
 
 
+def test_selectors_that_fit_no_target_are_said_once(
+    tmp_path: Path, samples: Samples, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = _reader(tmp_path, samples, START + 700.0)
+    for at in (700, 760):
+        reader.round(START + float(at))
+    _hour(Engine("a:1", START + 590), samples, START + 600, 4)
+    reader.round(START + 900.0)
+    said = [record.getMessage() for record in caplog.records if record.name == "collector.promql.source"]
+    assert said == ['prometheus main: not read: no target fits {job="vllm"}']
+
+
 def test_a_server_that_is_not_configured_any_more_holds_no_watermark_back(tmp_path: Path, samples: Samples) -> None:
     _hour(Engine("a:1", START - 9000), samples, START, 10)
     reader = _reader(tmp_path, samples, START + 630.0)
