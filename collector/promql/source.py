@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from collector.committing import begin, commit, give_back, settle
 from collector.metrics import PrometheusMetrics
 from collector.promql import wanted
-from collector.promql.api import PrometheusApi
+from collector.promql.api import TOO_MUCH, PrometheusApi
 from collector.promql.claims import MARK, Claims
 from collector.promql.members import LATE, Members
 from collector.promql.pages import Address, PageMaker, Span
@@ -32,6 +32,9 @@ from storage.ledger.dictionary import Dictionary
 from storage.plan import MeasurePlan
 
 log = logging.getLogger(__name__)
+
+_NEVER = (TOO_MUCH, "bad_query", "parse")
+"""Reasons why a server will not tell of the past at a later time either."""
 
 
 def shard_of(settings: CollectorSettings, server: PrometheusServer) -> str:
@@ -79,7 +82,9 @@ class PrometheusSource:
                 selectors = wanted.expressions(self._server.match, self._members.counting.plan)
                 answer = await self._live.next(selectors, self._read_through, goal)
                 await asyncio.to_thread(self._take, answer, goal)
-            self._say("" if self._members.alive or self._refused else f"no target fits {' or '.join(self._server.match)}")
+            self._say(
+                "" if self._members.alive or self._refused else f"no target fits {' or '.join(self._server.match)}"
+            )
         except ScrapeError as error:
             self._say(f"{error.reason}: {error}")
             await asyncio.to_thread(self._unanswered, error, goal)
@@ -184,7 +189,12 @@ class PrometheusSource:
             return
         added = [item for item in new.selectors if item not in old.selectors]
         if added and (self._told_through or self._members.everyone()):
-            await self._count_past(PastCount(self._db, self._members, added, new.revision))
+            try:
+                await self._count_past(PastCount(self._db, self._members, added, new.revision))
+            except ScrapeError as error:
+                if error.reason not in _NEVER:
+                    raise
+                log.warning("prometheus %s: new selectors count from now on: %s", self._server.name, error)
         self._members.counting = Counting(self._settings.dimensions, new)
 
     async def _count_past(self, past: PastCount) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,29 @@ def test_a_selector_that_is_applied_later_counts_what_the_server_still_has_once(
     }
     assert total(counted, wanted.name) == 10 * 159
     assert total(counted, slow.name) == 10 * 159
+
+
+def test_a_past_that_the_server_refuses_costs_the_past_alone(tmp_path: Path, samples: Samples) -> None:
+    _hour(Engine("a:1", START - 9000), samples, START, 40)
+    reader = _reader(tmp_path, samples, START + 1200.0)
+    reader.round()
+    api = reader.api
+    assert isinstance(api, Tsdb)
+    wanted = SelectorMeasure(selector="vllm:request_success_total")
+    with reader.database.write() as connection:
+        plan.put(connection, [wanted], reader.clock.now())
+    post = api._post
+
+    async def refusing(url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+        signals = "vllm_" in form["query"]  # all spellings of the profile
+        return await post(url, form) if signals or "[" not in form["query"] else (422, b"")
+
+    api._post = refusing  # type: ignore[method-assign]
+    for at in range(1260, 2500, 60):
+        reader.round(START + float(at))
+    rows = rows_of(reader.database)
+    assert total(rows, "requests") == 10 * 159
+    assert total(rows, wanted.name) == 10 * (159 - 77)  # the 78 pages before were read under the old plan
 
 
 def test_selectors_that_fit_no_target_are_said_once(
