@@ -60,6 +60,16 @@ def test_it_is_not_ready_when_the_counts_are_old_and_says_so(api: Client, databa
     assert "blind" in parts["collector"]["reason"]
 
 
+def test_counts_that_are_as_late_as_their_source_said_are_no_blindness(api: Client, database: Database) -> None:
+    seed(database, age=1.0)
+    then = time.time()
+    for lag, ready in ((120.0, True), (20.0, False)):
+        with database.write() as connection:
+            detail = {"lag": lag, "answered_through": then - 110}
+            fleet.put_shard(connection, "0/prometheus:main", then - 110, then, then, detail)
+        assert api.get("/readyz").json()["parts"]["collector"]["ready"] is ready
+
+
 def seed(database: Database, age: float) -> None:
     then = time.time() - age
     with database.write() as connection:
