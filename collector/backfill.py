@@ -14,7 +14,7 @@ import numpy as np
 from collector.counting import SourceCounter
 from collector.increments import Last
 from collector.target import Counting, TargetReader
-from core.labels import Labels, make
+from core.labels import Labels, without_target
 from core.matchers import Matcher, Selector
 from storage.database import Database
 from storage.ledger import rows
@@ -23,7 +23,6 @@ from storage.series import SeriesReader, is_stale
 from storage.series.arrays import Floats
 
 _ALWAYS = ("process_start_time_seconds",)
-_EXPORTED = "exported_"
 
 
 class Raw(NamedTuple):
@@ -87,7 +86,7 @@ def _pages(
     moments: dict[int, tuple[list[Raw], list[float]]] = {}
     for selector in _selectors(added, own):
         for series in reader.select(selector, 0, round(now * 1000)):
-            raw = _without_target(series.labels, wanted)
+            raw = Raw(dict(series.labels)["__name__"], without_target(series.labels, wanted))
             fresh = ~is_stale(series.values)
             for time, value in zip(series.times[fresh].tolist(), series.values[fresh].tolist(), strict=True):
                 page = moments.setdefault(time, ([], []))
@@ -107,13 +106,3 @@ def _selectors(added: Sequence[SelectorMeasure], own: tuple[Matcher, ...]) -> It
         suffixes = ("_bucket", "_created") if item.kind == "histogram" else ("",)
         seen |= {Selector(parsed.metric + suffix, own) for suffix in suffixes}
     return [*seen, *(Selector(name, own) for name in _ALWAYS)] if seen else []
-
-
-def _without_target(labels: Labels, target: Mapping[str, str]) -> Raw:
-    page = dict(labels)
-    name = page.pop("__name__")
-    for label in target:
-        page.pop(label, None)
-        if _EXPORTED + label in page:
-            page[label] = page.pop(_EXPORTED + label)
-    return Raw(name, make(page))

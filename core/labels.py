@@ -23,6 +23,15 @@ def with_target(own: Labels, target: Mapping[str, str]) -> dict[str, str]:
     return {**{(f"exported_{name}" if name in target else name): value for name, value in own}, **target}
 
 
+def without_target(stored: Labels, target: Mapping[str, str]) -> Labels:
+    """The inverse of `with_target`: a stored series' labels as its target wrote them, without `__name__`."""
+    own = {name: value for name, value in stored if name != "__name__" and name not in target}
+    for name in target:
+        if (value := own.pop(f"exported_{name}", None)) is not None:
+            own[name] = value
+    return make(own)
+
+
 def fingerprint(labels: Mapping[str, str] | Labels) -> str:
     """Alertmanager's alert fingerprint: FNV-1a (64 bit) over names and values, 0xFF after each, 16 hex digits."""
     items = sorted(labels.items()) if isinstance(labels, Mapping) else sorted(labels)

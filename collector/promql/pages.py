@@ -17,9 +17,7 @@ from collector.exposition import Series
 from collector.promql.api import Stream
 from collector.replay import Samples
 from collector.synthetic import NAMES
-from core.labels import Labels, make
-
-_EXPORTED = "exported_"
+from core.labels import Labels, make, without_target
 
 
 class Address(NamedTuple):
@@ -104,7 +102,7 @@ class PageMaker:
     def _series(self, labels: Labels, target: Labels) -> Series:
         key = labels, target
         if key not in self._now:
-            self._now[key] = self._before.get(key) or without_target(labels, dict(target))
+            self._now[key] = self._before.get(key) or _bare(labels, dict(target))
         return self._now[key]
 
 
@@ -114,13 +112,8 @@ def address_of(labels: Labels) -> Address:
     return Address(named.get("instance", ""), named.get("job", ""))
 
 
-def without_target(labels: Labels, target: Mapping[str, str]) -> Series:
-    """The series as its target wrote it: without the target's labels, with its own that had to give way to them."""
-    own = {name: value for name, value in labels if name != "__name__" and name not in target}
-    for name in target:
-        if (value := own.pop(_EXPORTED + name, None)) is not None:
-            own[name] = value
-    return Series(dict(labels)["__name__"], make(own))
+def _bare(labels: Labels, target: Mapping[str, str]) -> Series:
+    return Series(dict(labels)["__name__"], without_target(labels, target))
 
 
 def _page(address: Address, moment: _Moment, time: int, target: Labels) -> TargetPage:

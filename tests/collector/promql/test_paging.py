@@ -15,7 +15,18 @@ from collector.promql.pieces import LONGEST, SHORTEST, PieceLength
 from collector.promql.reading import SpanReader
 from core.clock import ManualClock
 from core.errors import ScrapeError
-from tests.collector.promql.world import START, Engine, Reader, Samples, Tsdb, database, replayed, rows_of, server
+from tests.collector.promql.world import (
+    START,
+    Engine,
+    Reader,
+    Samples,
+    Tsdb,
+    database,
+    replayed,
+    rows_of,
+    server,
+    uncovered,
+)
 
 HOUR = 3600
 
@@ -75,7 +86,9 @@ def test_the_ledger_is_that_of_a_replay_whatever_the_edges_the_limits_the_crashe
         reader.round(float(now))
         counted = {key: n for key, n in rows_of(reader.database).items() if key[2] != "target_time"}
         file = replayed(Path(folder), samples.openmetrics(), float(now))
+        least = min(uncovered(reader.database).values(), default=0)
         reader.database.dispose()
+    assert least >= 0
     assert counted == {key: n for key, n in file.items() if key[2] != "target_time"}
 
 

@@ -316,6 +316,20 @@ def target_time(found: Database, state: str) -> int:
     return sums
 
 
+def uncovered(found: Database) -> dict[tuple[int, str], int]:
+    """Milliseconds that were expected and not covered, by bucket and group."""
+    dictionary, result = Dictionary(), dict[tuple[int, str], int]()
+    with found.read() as connection:
+        stored = list(connection.execute(select(ledger_row.c.bucket, ledger_row.c.cells)))
+    for bucket, blob in stored:
+        for (series, _), n in cells.decode(blob).items():
+            atom = dictionary.atom(found, series)
+            sign = {"expected": 1, "covered": -1}.get(dict(atom.measure.attrs).get("state", ""), 0)
+            key = bucket, render(atom.group)
+            result[key] = result.get(key, 0) + sign * n
+    return result
+
+
 def every(seconds: int, begin: float, end: float) -> Iterable[float]:
     """Times of scrapes."""
     time = begin
