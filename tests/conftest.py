@@ -13,7 +13,6 @@ PROGRAMS = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "victoria-metrics": "victoria-metrics",
     "chromium": "chromium",
-    "victoria-metrics": "victoria-metrics",
 }
 """Programs that a marker `server(name)` looks for; other names are decided by their own fixtures."""
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import aiohttp
 import orjson
 
-from collector.scrape import authorization, read_body
+from collector.scrape import identified, read_body
 from collector.settings import PrometheusServer
 from core.errors import ScrapeError
 from core.labels import Labels, make
@@ -78,7 +78,7 @@ class PrometheusApi:
     async def _post(self, url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
         server = self._server
         limit = aiohttp.ClientTimeout(total=server.timeout)
-        headers = {"User-Agent": "burnline", "Accept": "application/json", **server.headers, **authorization(server)}
+        headers = {"User-Agent": "burnline", "Accept": "application/json", **server.headers, **identified(server)}
         try:
             async with self._session.post(
                 url, data=form, headers=headers, timeout=limit, ssl=self._tls, allow_redirects=False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from collector.counting import SourceCounter
+from collector.conditions import Conditions, Seen
+from collector.counting import Outcome, SourceCounter
 from collector.health import succeeded
 from collector.promql.pages import Address, Span, TargetPage
 from collector.target import Counting, TargetReader
@@ -35,6 +36,7 @@ class Member:
     health: TargetHealth
     attempted: float
     scraped: bool
+    _conditions: Conditions = field(default_factory=Conditions)
 
     @property
     def counter(self) -> SourceCounter:
@@ -54,11 +56,18 @@ class Member:
         if page.page is not None:
             outcome = self.reader.page(page.page, page.time, now)
             self.health.samples = len(page.page.values)
-            succeeded(self.health, self.reader, outcome, page.time)
+            succeeded(self.health, self.reader, outcome, page.time, self._odd(outcome, page.time))
             return
         self.counter.miss(page.time, now)
         self.health.up, self.health.last_scrape_at = False, page.time
         self._failed("scrape", "the server could not scrape the target: up is 0")
+
+    def _odd(self, outcome: Outcome, time: float) -> list[str]:
+        """What is odd about the page; a server does not tell types, nor what stood on it twice."""
+        layout = self.reader.layout
+        if layout is None:
+            return []
+        return self._conditions.look(Seen(layout, outcome, {}, 0, self.reader.unread, None), time)
 
     def miss(self, time: float, now: float, error: ScrapeError | None) -> None:
         """Nothing is known of it up to a time; `error` is the server's, None where it answered without a page."""
