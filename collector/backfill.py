@@ -22,6 +22,7 @@ from storage.plan import MeasurePlan, SelectorMeasure
 from storage.series import SeriesReader, is_stale
 from storage.series.arrays import Floats
 
+_IDENTITY = frozenset({"job", "instance"})
 _ALWAYS = ("process_start_time_seconds",)
 
 
@@ -62,7 +63,7 @@ def count_past(
     now: float,
 ) -> Past | None:
     """Count what the recent series still know of the added selectors at one target; None when they know nothing."""
-    pages = dict(_pages(reader, live.labels, added, now))
+    pages = dict(_pages(reader, live.names.fixed, added, now))
     if not pages:
         return None
     key = f"{url} plan {revision}"
@@ -70,7 +71,7 @@ def count_past(
     counter = SourceCounter(checkpoint, live.counter.interval, live.counter.watched_since)
     counter.discovered(min(pages))
     past = TargetReader(
-        counter, live.labels, Counting((), MeasurePlan(revision=revision, selectors=tuple(added)), signals=False)
+        counter, live.names.fixed, Counting((), MeasurePlan(revision=revision, selectors=tuple(added)), signals=False)
     )
     for time in sorted(pages):
         past.page(pages[time], time, now)
@@ -82,7 +83,9 @@ def _pages(
     reader: SeriesReader, target: Labels, added: Sequence[SelectorMeasure], now: float
 ) -> Iterable[tuple[float, RawPage]]:
     wanted = dict(target)
-    own = tuple(Matcher(name, "=", wanted[name]) for name in ("job", "instance") if name in wanted)
+    if not wanted.keys() >= _IDENTITY:
+        return  # its series cannot be told from those of other targets
+    own = tuple(Matcher(name, "=", wanted[name]) for name in sorted(_IDENTITY))
     moments: dict[int, tuple[list[Raw], list[float]]] = {}
     for selector in _selectors(added, own):
         for series in reader.select(selector, 0, round(now * 1000)):

@@ -24,7 +24,7 @@ from collector.peers import Peers
 from collector.scrape import Body, fetch
 from collector.settings import ScrapeJob
 from collector.synthetic import Scrape, labels_of
-from collector.target import TargetReader
+from collector.target import Counting, TargetReader
 from core.clock import Clock
 from core.errors import PageRejected, ScrapeError
 from core.labels import Labels, make, with_target
@@ -62,11 +62,23 @@ class TargetLoop:
     tools: Tools
     tls: ssl.SSLContext | bool
     attempted_through: float
+    refused: ScrapeError | None = None
+    """Why the target is not even asked, although it is in discovery."""
     _conditions: Conditions = field(default_factory=Conditions)
     _pages: PageReader = field(default_factory=PageReader)
     _page_series: Sequence[Series] = field(default_factory=list)
     _page_refs: Refs = field(default_factory=_no_refs)
     _own_refs: tuple[int, ...] = ()
+
+    def change(self, target: Target, counting: Counting) -> None:
+        """The same URL has other labels, another interval or timeout: its raw series end, its counts go on."""
+        self.job = timed(self.job, target)
+        self.reader.counter.interval = self.health.interval = target.interval
+        if self.target.labels != target.labels:
+            self._end_all(self.tools.clock.now())
+            self.health.labels = dict(target.labels)
+            self.reader.recount(target.labels, counting)
+        self.target = target
 
     async def run(self) -> None:
         """Scrape for ever, at the target's own phase within the interval."""
@@ -91,6 +103,7 @@ class TargetLoop:
         time = self.tools.clock.now()
         began = self.tools.clock.monotonic()
         try:
+            self._may_scrape()
             body = await fetch(self.tools.session, self.target.url, self.job, self.tls)
             await self.tools.go.wait()
             self._succeeded(body, time, self.tools.clock.monotonic() - began)
@@ -98,18 +111,23 @@ class TargetLoop:
             self._failed(error, time, self.tools.clock.monotonic() - began)
         self.attempted_through = time
 
+    def _may_scrape(self) -> None:
+        if self.refused is not None:
+            raise self.refused
+
     def _succeeded(self, body: Body, time: float, seconds: float) -> None:
         try:
             reading = self._pages.read(body.content, body.content_type)
         except PageRejected as error:
             raise ScrapeError("parse", str(error)) from None
-        if len(reading.series) > self.job.sample_limit:
-            raise ScrapeError(
-                "sample_limit", f"{len(reading.series)} samples are over the limit of {self.job.sample_limit}"
-            )
+        scraped = len(reading.series) + reading.duplicates
+        reading = self.reader.names.page(reading)
+        kept = len(reading.series) + reading.duplicates
+        if kept > self.job.sample_limit:
+            raise ScrapeError("sample_limit", f"{kept} samples are over the limit of {self.job.sample_limit}")
         outcome = self.reader.page(reading, time, self.tools.clock.now())
         added = self._store_raw(reading, time)
-        self._store_own(Scrape(True, seconds, len(reading.series), len(reading.series), added), time)
+        self._store_own(Scrape(True, seconds, scraped, kept, added), time)
         self._healthy(reading, outcome, time, seconds)
 
     def _failed(self, error: ScrapeError, time: float, seconds: float) -> None:
@@ -167,7 +185,7 @@ class TargetLoop:
         return added
 
     def _ref(self, one: Series) -> int:
-        return self.tools.series.ref(stored(one.name, one.labels, self.reader.labels))
+        return self.tools.series.ref(stored(one.name, one.labels, self.reader.names.fixed))
 
     def _store_own(self, scrape: Scrape, time: float) -> None:
         if not self._own_refs:
@@ -184,14 +202,24 @@ class TargetLoop:
             self.tools.series.add_stale(_ms(time), refs)
             self.tools.series.forget(refs)
 
+    def _end_all(self, time: float) -> None:
+        self._end([*np.unique(self._page_refs).tolist(), *self._own_refs], time)
+        self._page_series, self._page_refs, self._own_refs = [], _no_refs(), ()
+
     def left(self) -> None:
         """The target left discovery: its series end here."""
         time = self.tools.clock.now()
-        self._end([*np.unique(self._page_refs).tolist(), *self._own_refs], time)
-        self._page_series, self._page_refs, self._own_refs = [], _no_refs(), ()
+        self._end_all(time)
         self.tools.peers.left(self.target.url)
         self.reader.counter.left(time)
         self.health.left_at = time
+
+
+def timed(job: ScrapeJob, target: Target) -> ScrapeJob:
+    """The job as it is for one target: labels may set its interval and timeout."""
+    if (job.interval, job.timeout) == (target.interval, target.timeout):
+        return job
+    return job.model_copy(update={"interval": target.interval, "timeout": target.timeout})
 
 
 def stored(name: str, own: Labels, target: Labels) -> Labels:

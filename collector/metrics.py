@@ -51,6 +51,15 @@ class CollectorMetrics:
             registry=self.registry,
         )
         self.targets = Gauge("burnline_collector_targets", "Targets in discovery.", ["job"], registry=self.registry)
+        self.targets_dropped = Gauge(
+            "burnline_collector_targets_dropped", "Targets that relabelling dropped.", ["job"], registry=self.registry
+        )
+        self.targets_refused = Gauge(
+            "burnline_collector_targets_refused",
+            "Targets that cannot be scraped as their labels say; the shard's detail says why.",
+            ["job"],
+            registry=self.registry,
+        )
         self.discovery_failures = Counter(
             "burnline_collector_discovery_failures",
             "Refreshes that failed; the targets known before go on.",

@@ -86,7 +86,7 @@ async def read_body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     size = 0
     async for chunk in answer.content.iter_chunked(_CHUNK):
         size += len(chunk)
-        if size > limit:
-            raise ScrapeError("body_size_limit", f"the answer is larger than {limit} bytes")
+        if size >= limit:  # as Prometheus, which reads no byte more than its limit
+            raise ScrapeError("body_size_limit", f"the answer has {limit} bytes or more")
         parts.append(chunk)
     return b"".join(parts)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from core.errors import ParseError
-from core.matchers import parse_matchers, parse_selector
+from core.matchers import compile_re2, parse_matchers, parse_selector
 from core.settings import Duration
 
 LONGEST_INTERVAL = 30.0
@@ -45,13 +45,6 @@ class StaticTargets(_Settings):
     )
 
 
-class HttpSd(_Settings):
-    """Prometheus HTTP service discovery."""
-
-    url: str = Field(description="where the JSON list of target groups is served")
-    refresh_interval: Duration = Field(default=60.0, description="how often it is asked for")
-
-
 class BasicAuth(_Settings):
     """HTTP basic authentication."""
 
@@ -66,6 +59,121 @@ class Tls(_Settings):
     cert_file: Path | None = Field(default=None, description="client certificate")
     key_file: Path | None = Field(default=None, description="key of the client certificate")
     insecure_skip_verify: bool = Field(default=False, description="do not check the target's certificate")
+
+
+def _scalar_text(value: object) -> object:
+    """`regex: true` and `replacement: 1` are texts to Prometheus."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
+
+
+ScalarText = Annotated[str, BeforeValidator(_scalar_text)]
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_LABEL_TEMPLATE = re.compile(r"(?:[a-zA-Z_]|\$(?:\{\w+\}|\w))(?:\w|\$(?:\{\w+\}|\w))*", re.ASCII)
+"""A label name that may hold references such as $1 and ${name}."""
+
+
+class RelabelRule(_Settings):
+    """One rule of relabelling, with the names and the meaning of Prometheus's relabel_config."""
+
+    action: Literal[
+        "replace",
+        "keep",
+        "drop",
+        "keepequal",
+        "dropequal",
+        "hashmod",
+        "labelmap",
+        "labeldrop",
+        "labelkeep",
+        "lowercase",
+        "uppercase",
+    ] = Field(default="replace", description="what is done")
+    source_labels: tuple[str, ...] = Field(default=(), description="labels whose values, joined, the rule looks at")
+    separator: ScalarText = Field(default=";", description="what joins their values")
+    regex: ScalarText = Field(default="(.*)", description="RE2 expression, anchored at both ends")
+    modulus: int = Field(default=0, ge=0, lt=2**64, description="for hashmod: how many values there are")
+    target_label: str = Field(default="", description="the label that is written, or compared with")
+    replacement: ScalarText = Field(
+        default="$1", description="what is written; $1, ${1} and ${name} stand for what the expression's groups fit"
+    )
+
+    @field_validator("action", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("regex")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            compile_re2(value)
+        except ParseError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("source_labels")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _LABEL_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no label name")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> RelabelRule:
+        """What Prometheus refuses when it reads its configuration."""
+        problem = self._problem()
+        if problem:
+            raise ValueError(f"action {self.action} {problem}")
+        return self
+
+    def _problem(self) -> str:
+        writes = self.action in ("replace", "lowercase", "uppercase", "keepequal", "dropequal")
+        if (writes or self.action == "hashmod") and not self.target_label:
+            return "needs target_label"
+        if writes and not _LABEL_TEMPLATE.fullmatch(self.target_label):
+            return f"cannot have the target_label {self.target_label!r}: it is no label name"
+        if self.action in ("lowercase", "uppercase", "keepequal", "dropequal") and self.replacement != "$1":
+            return "takes no replacement"
+        if self.action == "labelmap" and not _LABEL_TEMPLATE.fullmatch(self.replacement):
+            return f"cannot have the replacement {self.replacement!r}: it is no label name"
+        if self.action == "hashmod" and not self.modulus:
+            return "needs a modulus"
+        if self.action == "hashmod" and not _LABEL_NAME.fullmatch(self.target_label):
+            return f"cannot have the target_label {self.target_label!r}: it is no label name"
+        return self._surplus()
+
+    def _surplus(self) -> str:
+        """Fields that an action does not take."""
+        allowed = {
+            "keepequal": {"source_labels", "target_label"},
+            "dropequal": {"source_labels", "target_label"},
+            "labeldrop": {"regex"},
+            "labelkeep": {"regex"},
+        }.get(self.action, set(RelabelRule.model_fields))
+        fields = {name: field.default for name, field in RelabelRule.model_fields.items() if name != "action"}
+        surplus = [n for n, default in fields.items() if n not in allowed and getattr(self, n) != default]
+        return f"takes only {' and '.join(sorted(allowed))}, not {surplus[0]}" if surplus else ""
+
+
+class ApiAccess(_Settings):
+    """How a service that knows targets is asked."""
+
+    bearer_token_file: Path | None = Field(
+        default=None, description="file that holds a bearer token, read at each request"
+    )
+    basic_auth: BasicAuth | None = Field(default=None, description="user name and password file")
+    tls: Tls = Field(default=Tls(), description="TLS options")
+
+
+class HttpSd(ApiAccess):
+    """Prometheus HTTP service discovery."""
+
+    url: str = Field(description="where the JSON list of target groups is served")
+    refresh_interval: Duration = Field(default=60.0, gt=0, description="how often it is asked for")
 
 
 class ScrapeJob(_Settings):
@@ -83,12 +191,19 @@ class ScrapeJob(_Settings):
         default=10.0, gt=0, description="a scrape that takes longer has failed; at most the interval"
     )
     path: str = Field(default="/metrics", description="path of the metrics page")
+    params: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="query parameters of the page's URL")
     scheme: str = Field(default="http", pattern="^https?$", description="http or https")
     static: tuple[StaticTargets, ...] = Field(default=(), description="targets written here")
     file_sd: tuple[Path, ...] = Field(
         default=(), description="Prometheus file_sd files (JSON or YAML), re-read on change"
     )
     http_sd: tuple[HttpSd, ...] = Field(default=(), description="Prometheus http_sd endpoints")
+    relabel: tuple[RelabelRule, ...] = Field(
+        default=(), description="Prometheus's relabel_configs: which targets are kept, and their labels"
+    )
+    metric_relabel: tuple[RelabelRule, ...] = Field(
+        default=(), description="Prometheus's metric_relabel_configs: which series are kept, and their labels"
+    )
     bearer_token_file: Path | None = Field(
         default=None, description="file that holds a bearer token, read at each scrape"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +19,15 @@ from sqlalchemy import Connection
 from collector.backfill import Past, count_past
 from collector.committing import Pending, Settlement, begin, commit, give_back, settle
 from collector.counting import SourceCounter
-from collector.discovery import Discovery, Target
-from collector.loop import TargetLoop, Tools
+from collector.credentials import tls_context
+from collector.discovery import Discovery, Known, Target
+from collector.loop import TargetLoop, Tools, timed
 from collector.metrics import CollectorMetrics
 from collector.peers import Peers
 from collector.pods import all_pods
+from collector.relabel import compile_rules
 from collector.remote_write import RemoteWriters
-from collector.scrape import new_session, ssl_context
+from collector.scrape import new_session
 from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
 from core.buckets import TIERS
@@ -48,13 +50,14 @@ _LEFT_MEMORY = 24 * 3600.0
 
 
 class _Batch(NamedTuple):
-    """What one flush takes. `health`: by URL, as it was when the counts were taken."""
+    """What one flush takes. `health`: by URL, as it was when the counts were taken. `unknown`: jobs whose sources have
+    not all answered yet, None once the targets of an earlier process have been compared."""
 
     health: dict[str, TargetHealth]
     pending: list[Pending]
     flushed_through: float
     started: float
-    first: bool
+    unknown: frozenset[str] | None
 
     def told(self, health: TargetHealth) -> bool:
         """Whether it held this very departure of a target."""
@@ -76,6 +79,8 @@ class CollectorShard:
         self._loops: dict[str, TargetLoop] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._leaving: list[TargetLoop] = []
+        self._discoveries: dict[str, Discovery] = {}
+        self._tls: dict[str, ssl.SSLContext] = {}
         self._started_at = clock.now()
         self._known = {one.url: one for one in fleet.targets(database, with_left=True)}
         self._counting = Counting(settings.dimensions, self._read_plan(), pods=all_pods(self._known.values()))
@@ -86,7 +91,7 @@ class CollectorShard:
             self._watermark = fleet.watermark(connection) or 0.0
         self._flush_lock = asyncio.Lock()
         # Jobs whose targets are not known yet; None once the targets of an earlier process have been compared.
-        self._undiscovered: set[str] | None = {job.name for job in settings.scrape}
+        self._undiscovered: frozenset[str] | None = frozenset(job.name for job in settings.scrape)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Scrape and flush until `stop` is set."""
@@ -113,13 +118,15 @@ class CollectorShard:
 
     async def _watch(self, job: ScrapeJob) -> None:
         self._watched[job.name] = await asyncio.to_thread(self._watched_since, job.name)
-        await Discovery(job, self._metrics).watch(lambda targets: self._apply(job, targets))
+        discovery = self._discoveries[job.name] = Discovery(job, self._metrics)
+        await discovery.watch(lambda known: self._apply(job, known))
 
     def _watched_since(self, job: str) -> float:
         known = fleet.job_watched_since(self._db, job)
         return self._clock.now() if known is None else known
 
-    def _apply(self, job: ScrapeJob, targets: Mapping[str, Target]) -> None:
+    def _apply(self, job: ScrapeJob, known: Known) -> None:
+        targets = known.targets
         own = {url for url, loop in self._loops.items() if loop.job.name == job.name}
         for url in own - set(targets):
             self._leave(url)
@@ -127,16 +134,16 @@ class CollectorShard:
             if url not in self._loops:
                 self._join(job, target)
             elif self._loops[url].job.name == job.name:
-                self._relabel(self._loops[url], target)
+                self._change(self._loops[url], target)
         self._metrics.targets.labels(job.name).set(len(targets))
-        if self._undiscovered:
-            self._undiscovered.discard(job.name)
+        if self._undiscovered and known.complete:
+            self._undiscovered -= {job.name}
 
     def _join(self, job: ScrapeJob, target: Target) -> None:
         back = next((loop for loop in self._leaving if loop.target.url == target.url), None)
         if back is not None:
             self._leaving.remove(back)
-            self._start(self._revive(back, target))
+            self._start(self._revive(back, job, target))
         else:
             self._start(self._open(job, target))
 
@@ -144,29 +151,35 @@ class CollectorShard:
         self._loops[loop.target.url] = loop
         self._tasks[loop.target.url] = asyncio.create_task(loop.run())
 
-    def _revive(self, loop: TargetLoop, target: Target) -> TargetLoop:
-        loop.health.left_at = None
+    def _revive(self, loop: TargetLoop, job: ScrapeJob, target: Target) -> TargetLoop:
+        loop.job, loop.health.job, loop.health.left_at = job, job.name, None
         loop.attempted_through = self._clock.now()
         loop.reader.counter.discovered(loop.attempted_through)
-        self._relabel(loop, target)
+        loop.change(target, self._counting)
         return loop
 
     def _open(self, job: ScrapeJob, target: Target) -> TargetLoop:
         now = self._clock.now()
         checkpoint = rows.open_source(self._db, "target", target.url, now)
         price = self._settings.gpu_price_per_hour * 1e6
-        counter = SourceCounter(checkpoint, job.interval, self._watched[job.name], price)
-        reader = TargetReader(counter, target.labels, self._counting)
+        counter = SourceCounter(checkpoint, target.interval, self._watched[job.name], price)
+        rules = compile_rules(job.metric_relabel)
+        reader = TargetReader(counter, target.labels, self._counting, rules)
         counter.discovered(now)
         health = self._health_of(job, target)
         health.groups = [dict(group) for group in reader.groups()]
-        tls = ssl_context(job.scheme, job.tls)
-        return TargetLoop(target, job, reader, health, self._tools, tls, self._attempted(counter, now))
+        tls = self._tls_of(job) if target.url.startswith("https") else True
+        return TargetLoop(target, timed(job, target), reader, health, self._tools, tls, self._attempted(counter, now))
+
+    def _tls_of(self, job: ScrapeJob) -> ssl.SSLContext:
+        if job.name not in self._tls:
+            self._tls[job.name] = tls_context(job.tls)
+        return self._tls[job.name]
 
     def _health_of(self, job: ScrapeJob, target: Target) -> TargetHealth:
         """How the target did when it was last known: what an earlier process saw holds until it is asked again."""
         own = TargetHealth(
-            target.url, self._settings.shard, job.name, dict(target.labels), job.interval, self._watched[job.name]
+            target.url, self._settings.shard, job.name, dict(target.labels), target.interval, self._watched[job.name]
         )
         known = self._known.pop(target.url, None)
         if known is None:
@@ -182,11 +195,9 @@ class CollectorShard:
         since = now if counter.expected_until is None else min(counter.expected_until, now)
         return max(since, min(self._watermark, now))
 
-    def _relabel(self, loop: TargetLoop, target: Target) -> None:
+    def _change(self, loop: TargetLoop, target: Target) -> None:
         if loop.target != target:
-            loop.target = target
-            loop.health.labels = dict(target.labels)
-            loop.reader.recount(target.labels, self._counting)
+            loop.change(target, self._counting)
 
     def _leave(self, url: str) -> None:
         loop = self._loops.pop(url)
@@ -221,15 +232,15 @@ class CollectorShard:
         pending = begin({loop.target.url: loop.reader.counter for loop in loops})
         # The health of now: a target that leaves while this is committed has counts that only the next flush takes.
         health = {loop.target.url: replace(loop.health) for loop in loops}
-        return _Batch(health, pending, through, now, first=self._undiscovered == set())
+        return _Batch(health, pending, through, now, self._undiscovered)
 
     def _commit(self, batch: _Batch) -> Settlement:
         began = self._clock.monotonic()
 
         def also(connection: Connection) -> None:
             fleet.put_targets(connection, batch.health.values())
-            if batch.first:
-                fleet.leave_missing(connection, self._settings.shard, batch.health, batch.started)
+            if batch.unknown is not None:
+                fleet.leave_missing(connection, self._settings.shard, batch.health, batch.unknown, batch.started)
             fleet.put_shard(
                 connection, self._settings.shard, batch.flushed_through, self._started_at, batch.started, self._detail()
             )
@@ -245,7 +256,7 @@ class CollectorShard:
             self._metrics.checkpoint_conflicts.inc()
             log.warning("%s: another collector has counted this target; going on from its checkpoint", url)
         self._leaving = [loop for loop in self._leaving if not batch.told(loop.health)]
-        if batch.first:
+        if batch.unknown == frozenset():
             self._undiscovered = None
 
     def _give_back(self, batch: _Batch, error: StorageError) -> None:
@@ -254,9 +265,14 @@ class CollectorShard:
         log.error("counts were not committed and go with the next flush: %s", error)
 
     def _detail(self) -> dict[str, object]:
-        capped = sorted(self._dictionary.capped)
-        known = {"targets": len(self._loops), "capped": capped, "plan": self._counting.plan.revision}
-        return known | {"remote_write": self._remotes.detail()}
+        errors = {name: told for name, one in self._discoveries.items() if (told := one.errors())}
+        return {
+            "targets": len(self._loops),
+            "capped": sorted(self._dictionary.capped),
+            "plan": self._counting.plan.revision,
+            "discovery": errors,
+            "remote_write": self._remotes.detail(),
+        }
 
     def _flush_series(self) -> None:
         dropped = self._series.stats.samples_dropped

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -13,9 +14,11 @@ from collector.increments import Page
 from collector.layout_build import LayoutBuilder
 from collector.layouts import LayoutKeeper
 from collector.measures import Layout, RawSeries
+from collector.page_labels import NO_LIMITS, LabelLimits, PageLabels
 from collector.pods import Pods
 from collector.profiles import profiles
 from collector.profiles.model import Profile
+from collector.relabel import Rule
 from core.labels import Labels
 from core.measures import Group
 from storage.plan import MeasurePlan
@@ -54,11 +57,13 @@ _ALL_READ = Unread((), ())
 
 @dataclass
 class TargetReader:
-    """Feeds one target's pages into its counter."""
+    """Feeds one target's pages into its counter. `names` says what the series of its pages are called."""
 
     counter: SourceCounter
     labels: Labels
     counting: Counting
+    rules: tuple[Rule, ...] = ()
+    limits: LabelLimits = NO_LIMITS
     profile: Profile | None = None
     layout: Layout | None = None
     """How the last page was read, of those values that it reads; None until the next page."""
@@ -66,6 +71,9 @@ class TargetReader:
     """What of the last page was as if it were not there."""
     _keeper: LayoutKeeper | None = None
     _revision: str = ""
+
+    def __post_init__(self) -> None:
+        self.names = PageLabels(self.rules, self.limits, self.labels)
 
     def page(self, reading: PageValues, time: float, now: float) -> Outcome:
         """Count a good page that was scraped at `time`."""
@@ -85,12 +93,14 @@ class TargetReader:
     def recount(self, labels: Labels, counting: Counting) -> None:
         """Count under other labels or another plan from the next page on."""
         if (labels, counting) != (self.labels, self.counting):
+            if labels != self.labels:
+                self.names = PageLabels(self.rules, self.limits, labels)
             self.labels, self.counting, self.layout, self._keeper = labels, counting, None, None
 
     def groups(self) -> list[Group]:
         """The groups that the target counts in; before its first page, what its own labels tell."""
         known = {group for family in self.counter.coverage if not family.of for group in family.groups}
-        return sorted(known or {self._builder(None).fallback_group()})
+        return sorted(known or {self._builder(None, self.labels).fallback_group()})
 
     def signals(self) -> list[str]:
         """The signals that the target's last page carried; cost where GPU time has a price."""
@@ -102,23 +112,24 @@ class TargetReader:
     def _fitted(self, reading: PageValues) -> tuple[Layout, Floats]:
         """The page's layout and the values that it reads."""
         if self._keeper is None:
-            self._keeper = LayoutKeeper(self._builder, signals=self.counting.signals)
+            self._keeper = LayoutKeeper(partial(self._builder, labels=self.names.fixed), signals=self.counting.signals)
         fit = self._keeper.fit(reading.series)
         if fit.layout is not self.layout:
             self.profile, self.layout = fit.profile, fit.layout
-            self._revision = _revision(self.profile, self.counting)
+            self._revision = _revision(self.profile, self.counting, self.names.revision)
         return fit.layout, fit.values(reading.numbers)
 
-    def _builder(self, profile: Profile | None) -> LayoutBuilder:
+    def _builder(self, profile: Profile | None, labels: Labels) -> LayoutBuilder:
         counting = self.counting
-        return LayoutBuilder(profile, dict(self.labels), counting.dimensions, counting.plan, counting.pods)
+        return LayoutBuilder(profile, dict(labels), counting.dimensions, counting.plan, counting.pods)
 
 
-def _revision(profile: Profile | None, counting: Counting) -> str:
+def _revision(profile: Profile | None, counting: Counting, relabelling: str) -> str:
     """A series that is new under another revision begins with a baseline; labels are not part of it, since a target is
-    its URL."""
+    its URL, unless rules may look at them."""
     plan = [item.name for item in counting.plan.selectors]
-    return hashlib.sha256(repr((_revisions(profile), plan)).encode()).hexdigest()[:12]
+    parts = (_revisions(profile), plan, *((relabelling,) if relabelling else ()))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def _revisions(profile: Profile | None) -> str:

@@ -5,6 +5,7 @@ BurnlineError
 │   └── SpecError          an SLO file is wrong
 ├── ParseError             a metrics page, a selector or a duration cannot be read
 │   └── PageRejected       the whole page is refused (has the line)
+├── DiscoveryError         a source of targets, or a target that it tells, cannot be used
 ├── ScrapeError            a target could not be read (has a reason that `up` and health show)
 ├── StorageError           the database or the series files failed
 │   ├── StorageBusy        a lock was not had in time; the work may be tried again
@@ -59,6 +60,14 @@ class PageRejected(ParseError):
         self.line = line
         self.message = message
         super().__init__(f"line {line}: {message}")
+
+
+class DiscoveryError(BurnlineError):
+    """A source of targets failed, or a target that it tells cannot be scraped; `status` is the HTTP status, if any."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class ScrapeError(BurnlineError):

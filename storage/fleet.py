@@ -57,10 +57,17 @@ def targets(database: Database, *, with_left: bool = False) -> list[TargetHealth
         return [TargetHealth(**row._mapping) for row in connection.execute(statement)]
 
 
-def leave_missing(connection: Connection, shard: str, known: Collection[str], now: float) -> None:
-    """Targets that an earlier process of this shard had and discovery has no more have left."""
+def leave_missing(
+    connection: Connection, shard: str, known: Collection[str], unknown_jobs: Collection[str], now: float
+) -> None:
+    """Targets that an earlier process of this shard had and discovery has no more have left, but for those of jobs of
+    which it is not known yet."""
     stored = connection.execute(
-        select(target_health.c.url).where(target_health.c.shard == shard, target_health.c.left_at.is_(None))
+        select(target_health.c.url).where(
+            target_health.c.shard == shard,
+            target_health.c.left_at.is_(None),
+            target_health.c.job.not_in(unknown_jobs),
+        )
     ).scalars()
     for url in set(stored).difference(known):
         connection.execute(update(target_health).where(target_health.c.url == url).values(left_at=now))

@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-from collector import discovery, peers
+from collector import peers
 from collector import shard as shard_module
+from collector.discovery import files
 from collector.metrics import CollectorMetrics
 from collector.settings import CollectorSettings, HttpSd, ScrapeJob, StaticTargets
 from collector.shard import CollectorShard
@@ -417,7 +418,7 @@ def test_a_gpu_counts_for_the_model_in_its_pod_once_the_pod_is_known(
 
 @pytest.fixture
 def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "FILE_POLL", 0.05)
+    monkeypatch.setattr(files, "FILE_POLL", 0.05)
 
 
 def groups(address: str, *paths: str) -> list[dict[str, Any]]:

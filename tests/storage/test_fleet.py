@@ -71,7 +71,7 @@ def test_targets_that_a_new_process_of_a_shard_does_not_know_have_left(database:
         TargetHealth("http://d", "two", "job", {}, 15.0, 1.0),
     )
     with database.write() as connection:
-        fleet.leave_missing(connection, "one", {"http://a"}, 700.0)
+        fleet.leave_missing(connection, "one", {"http://a"}, (), 700.0)
     assert {t.url: t.left_at for t in fleet.targets(database, with_left=True)} == {
         "http://a": None,
         "http://c": 700.0,
