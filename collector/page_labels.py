@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from collector.exposition import Reading, Series
 from collector.relabel import Rule, is_label_name, may_change, relabel
+from collector.settings import ScrapeJob
 from core.errors import ScrapeError
 from core.labels import Labels, make, with_target, without_target
 
@@ -41,6 +42,11 @@ class LabelLimits(NamedTuple):
 
 
 NO_LIMITS = LabelLimits()
+
+
+def limits_of(job: ScrapeJob) -> LabelLimits:
+    """A job's limits of labels."""
+    return LabelLimits(job.label_limit, job.label_name_length_limit, job.label_value_length_limit)
 
 
 class PageLabels:

@@ -209,8 +209,22 @@ class ScrapeJob(_Settings):
     )
     basic_auth: BasicAuth | None = Field(default=None, description="user name and password file")
     tls: Tls = Field(default=Tls(), description="TLS options")
-    body_size_limit: int = Field(default=16 * 2**20, gt=0, description="bytes of a page after decompression")
-    sample_limit: int = Field(default=100_000, gt=0, description="samples of a page; a page with more is refused whole")
+    body_size_limit: int = Field(
+        default=16 * 2**20, gt=0, description="bytes of a page after decompression; one that has as many is refused"
+    )
+    sample_limit: int = Field(
+        default=100_000, gt=0, description="samples of a page after metric_relabel; a page with more is refused whole"
+    )
+    label_limit: int = Field(
+        default=0, ge=0, description="labels of a series; a page that has one with more is refused whole; 0 is no limit"
+    )
+    label_name_length_limit: int = Field(default=0, ge=0, description="the same for the bytes of a label's name")
+    label_value_length_limit: int = Field(default=0, ge=0, description="the same for the bytes of a label's value")
+    target_limit: int = Field(
+        default=0,
+        ge=0,
+        description="targets after relabel; when there are more, none of the job's is scraped and all are down",
+    )
 
     @model_validator(mode="after")
     def _timeout_fits(self) -> ScrapeJob:

@@ -23,6 +23,7 @@ from collector.credentials import tls_context
 from collector.discovery import Discovery, Known, Target
 from collector.loop import TargetLoop, Tools, timed
 from collector.metrics import CollectorMetrics
+from collector.page_labels import limits_of
 from collector.peers import Peers
 from collector.pods import all_pods
 from collector.relabel import compile_rules
@@ -32,7 +33,7 @@ from collector.settings import CollectorSettings, ScrapeJob
 from collector.target import Counting, TargetReader
 from core.buckets import TIERS
 from core.clock import Clock
-from core.errors import StorageError
+from core.errors import ScrapeError, StorageError
 from storage import fleet, plan
 from storage.database import Database
 from storage.fleet import TargetHealth
@@ -135,9 +136,19 @@ class CollectorShard:
                 self._join(job, target)
             elif self._loops[url].job.name == job.name:
                 self._change(self._loops[url], target)
+        self._limit(job, len(targets))
         self._metrics.targets.labels(job.name).set(len(targets))
         if self._undiscovered and known.complete:
             self._undiscovered -= {job.name}
+
+    def _limit(self, job: ScrapeJob, targets: int) -> None:
+        """Over target_limit none of a job's targets is scraped, as in Prometheus: all of them are down."""
+        over = None
+        if job.target_limit and targets > job.target_limit:
+            over = ScrapeError("target_limit", f"{targets} targets are over the limit of {job.target_limit}")
+        for loop in self._loops.values():
+            if loop.job.name == job.name:
+                loop.refused = over
 
     def _join(self, job: ScrapeJob, target: Target) -> None:
         back = next((loop for loop in self._leaving if loop.target.url == target.url), None)
@@ -164,7 +175,7 @@ class CollectorShard:
         price = self._settings.gpu_price_per_hour * 1e6
         counter = SourceCounter(checkpoint, target.interval, self._watched[job.name], price)
         rules = compile_rules(job.metric_relabel)
-        reader = TargetReader(counter, target.labels, self._counting, rules)
+        reader = TargetReader(counter, target.labels, self._counting, rules, limits_of(job))
         counter.discovered(now)
         health = self._health_of(job, target)
         health.groups = [dict(group) for group in reader.groups()]
