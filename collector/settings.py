@@ -176,6 +176,43 @@ class HttpSd(ApiAccess):
     refresh_interval: Duration = Field(default=60.0, gt=0, description="how often it is asked for")
 
 
+KubernetesRole = Literal["pod", "service", "endpoints", "endpointslice"]
+
+
+class KubernetesNamespaces(_Settings):
+    """Where in a cluster; by default everywhere."""
+
+    names: tuple[str, ...] = Field(default=(), description="namespaces to look at; none is all")
+    own_namespace: bool = Field(default=False, description="also the namespace that the collector runs in")
+
+
+class KubernetesSelector(_Settings):
+    """Which objects of one kind the API server is asked for."""
+
+    role: KubernetesRole = Field(description="the kind of objects: endpoints also look at services and pods")
+    label: str = Field(default="", description="label selector, such as app=vllm")
+    field: str = Field(default="", description="field selector, such as spec.nodeName=node-1")
+
+
+class KubernetesSd(ApiAccess):
+    """Prometheus's kubernetes_sd: targets from objects of a cluster."""
+
+    role: KubernetesRole = Field(description="what targets are made of")
+    api_server: str = Field(
+        default="", description="URL of the API server; empty is the cluster that the collector runs in"
+    )
+    namespaces: KubernetesNamespaces = Field(default=KubernetesNamespaces(), description="where")
+    selectors: tuple[KubernetesSelector, ...] = Field(default=(), description="which objects, one a kind")
+
+    @model_validator(mode="after")
+    def _selectors_fit(self) -> KubernetesSd:
+        roles = [one.role for one in self.selectors]
+        allowed = {self.role, "service", "pod"} if self.role.startswith("endpoint") else {self.role}
+        if len(set(roles)) < len(roles) or not allowed.issuperset(roles):
+            raise ValueError(f"selectors of role {self.role} are for {', '.join(sorted(allowed))}, one each")
+        return self
+
+
 class ScrapeJob(_Settings):
     """Targets that are scraped alike."""
 
@@ -198,6 +235,7 @@ class ScrapeJob(_Settings):
         default=(), description="Prometheus file_sd files (JSON or YAML), re-read on change"
     )
     http_sd: tuple[HttpSd, ...] = Field(default=(), description="Prometheus http_sd endpoints")
+    kubernetes_sd: tuple[KubernetesSd, ...] = Field(default=(), description="objects of Kubernetes clusters")
     relabel: tuple[RelabelRule, ...] = Field(
         default=(), description="Prometheus's relabel_configs: which targets are kept, and their labels"
     )

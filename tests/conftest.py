@@ -13,6 +13,7 @@ PROGRAMS = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "victoria-metrics": "victoria-metrics",
     "chromium": "chromium",
+    "vmagent": "vmagent",
 }
 """Programs that a marker `server(name)` looks for; other names are decided by their own fixtures."""
 

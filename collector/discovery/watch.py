@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from collector.discovery.files import File
 from collector.discovery.http import Http
+from collector.discovery.kubernetes import Kubernetes
 from collector.discovery.port import Group, Mechanism
 from collector.discovery.static import Static
 from collector.discovery.targets import Made, Target, made_of
@@ -120,4 +121,4 @@ class Discovery:
 
 def mechanisms_of(job: ScrapeJob) -> list[Mechanism]:
     """The sources that a job names."""
-    return [Static(job.static), *map(File, job.file_sd), *map(Http, job.http_sd)]
+    return [Static(job.static), *map(File, job.file_sd), *map(Http, job.http_sd), *map(Kubernetes, job.kubernetes_sd)]

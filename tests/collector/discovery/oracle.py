@@ -109,7 +109,7 @@ def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes], lo
                 return
         except httpx.TransportError:
             time.sleep(0.1)
-    pytest.fail(f"Prometheus did not start:\n{log.read_text()[-3000:]}")
+    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
 
 
 def wait_for(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
@@ -118,3 +118,22 @@ def wait_for(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
     while not enough(found := look()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found
+
+
+@contextmanager
+def vmagent(folder: Path, config: Mapping[str, Any]) -> Iterator[httpx.Client]:
+    """A vmagent with a configuration: Debian's Prometheus is built without Kubernetes."""
+    file, log = folder / "vmagent.json", folder / "vmagent.log"
+    file.write_text(json.dumps(config))
+    port = free_port()
+    command = [
+        *("vmagent", f"-promscrape.config={file}", f"-httpListenAddr=127.0.0.1:{port}"),
+        *("-remoteWrite.url=http://127.0.0.1:1/", f"-remoteWrite.tmpDataPath={folder / 'queue'}"),
+    ]
+    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", trust_env=False, timeout=20) as client:
+                _wait_until_ready(client, process, log)
+                yield client
+        finally:
+            process.terminate()
