@@ -213,6 +213,41 @@ class KubernetesSd(ApiAccess):
         return self
 
 
+class DnsSd(_Settings):
+    """Prometheus's dns_sd: targets from DNS records."""
+
+    names: tuple[str, ...] = Field(min_length=1, description="domain names to ask for")
+    type: Literal["SRV", "A", "AAAA"] = Field(default="SRV", description="kind of records")
+    port: int | None = Field(default=None, gt=0, le=65535, description="port of targets that A or AAAA records tell")
+    refresh_interval: Duration = Field(default=30.0, gt=0, description="how often they are asked for")
+    servers: tuple[str, ...] = Field(
+        default=(), description="DNS servers as address or address:port; none are those of the machine"
+    )
+
+    @model_validator(mode="after")
+    def _has_port(self) -> DnsSd:
+        if self.type != "SRV" and self.port is None:
+            raise ValueError(f"records of type {self.type} tell no port: set port")
+        return self
+
+
+class ConsulSd(ApiAccess):
+    """Prometheus's consul_sd: targets from services in Consul. Its token is the bearer token."""
+
+    server: str = Field(default="http://localhost:8500", pattern="^https?://", description="URL of the Consul agent")
+    datacenter: str = Field(default="", description="datacenter to ask; empty is the agent's")
+    namespace: str = Field(default="", description="namespace, in Consul Enterprise")
+    partition: str = Field(default="", description="admin partition, in Consul Enterprise")
+    services: tuple[str, ...] = Field(default=(), description="services to look at; none are all")
+    tags: tuple[str, ...] = Field(default=(), description="only services and instances that have all of these tags")
+    node_meta: dict[str, str] = Field(default_factory=dict, description="only nodes that have this metadata")
+    tag_separator: str = Field(default=",", description="what joins, begins and ends the tags in their label")
+    allow_stale: bool = Field(default=True, description="any server of Consul may answer, not the leader alone")
+    refresh_interval: Duration = Field(
+        default=30.0, gt=0, description="least time between two answers that are taken; changes are waited for"
+    )
+
+
 class ScrapeJob(_Settings):
     """Targets that are scraped alike."""
 
@@ -235,6 +270,8 @@ class ScrapeJob(_Settings):
         default=(), description="Prometheus file_sd files (JSON or YAML), re-read on change"
     )
     http_sd: tuple[HttpSd, ...] = Field(default=(), description="Prometheus http_sd endpoints")
+    dns_sd: tuple[DnsSd, ...] = Field(default=(), description="DNS records")
+    consul_sd: tuple[ConsulSd, ...] = Field(default=(), description="services in Consul")
     kubernetes_sd: tuple[KubernetesSd, ...] = Field(default=(), description="objects of Kubernetes clusters")
     relabel: tuple[RelabelRule, ...] = Field(
         default=(), description="Prometheus's relabel_configs: which targets are kept, and their labels"

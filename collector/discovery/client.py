@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -16,6 +16,7 @@ from collector.scrape import identified
 from collector.settings import ApiAccess
 from core.errors import DiscoveryError, ScrapeError
 
+Params = Mapping[str, str] | Sequence[tuple[str, str]]
 _TIMEOUT = 30.0
 _MOST_BYTES = 64 * 2**20
 """A page of 500 pods of a large cluster is some megabytes."""
@@ -41,12 +42,12 @@ class ApiClient:
         assert self._session is not None
         await self._session.close()
 
-    async def json(self, path: str, params: Mapping[str, str] | None = None, within: float = _TIMEOUT) -> Any:
+    async def json(self, path: str, params: Params | None = None, within: float = _TIMEOUT) -> Any:
         """The answer's document; DiscoveryError where there is none, with the status where one was answered."""
         return (await self.answer(path, params, within))[0]
 
     async def answer(
-        self, path: str, params: Mapping[str, str] | None = None, within: float = _TIMEOUT
+        self, path: str, params: Params | None = None, within: float = _TIMEOUT
     ) -> tuple[Any, Mapping[str, str]]:
         """The answer's document and its headers."""
         async with self.opened(path, params, aiohttp.ClientTimeout(total=within)) as answer:
@@ -59,7 +60,7 @@ class ApiClient:
 
     @asynccontextmanager
     async def opened(
-        self, path: str, params: Mapping[str, str] | None, limits: aiohttp.ClientTimeout
+        self, path: str, params: Params | None, limits: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A successful answer whose body is still to be read; errors while it is read are DiscoveryErrors too."""
         assert self._session is not None

@@ -13,6 +13,11 @@ class Group(NamedTuple):
     labels: Mapping[str, str]
 
 
+def joined(host: str, port: int) -> str:
+    """Host and port, the host in brackets where it has colons."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Sink(Protocol):
     """Where a mechanism tells what it knows."""
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from collector.discovery.consul import Consul
+from collector.discovery.dns import Dns
 from collector.discovery.files import File
 from collector.discovery.http import Http
 from collector.discovery.kubernetes import Kubernetes
@@ -121,4 +123,11 @@ class Discovery:
 
 def mechanisms_of(job: ScrapeJob) -> list[Mechanism]:
     """The sources that a job names."""
-    return [Static(job.static), *map(File, job.file_sd), *map(Http, job.http_sd), *map(Kubernetes, job.kubernetes_sd)]
+    return [
+        Static(job.static),
+        *map(File, job.file_sd),
+        *map(Http, job.http_sd),
+        *(Dns(given, name) for given in job.dns_sd for name in given.names),
+        *map(Consul, job.consul_sd),
+        *map(Kubernetes, job.kubernetes_sd),
+    ]

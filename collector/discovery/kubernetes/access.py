@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from collector.discovery.kubernetes.roles import joined
+from collector.discovery.port import joined
 from collector.settings import ApiAccess, KubernetesSd, Tls
 from core.errors import DiscoveryError
 

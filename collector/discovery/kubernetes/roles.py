@@ -19,7 +19,7 @@ from collector.discovery.kubernetes.objects import (
     Reference,
     Service,
 )
-from collector.discovery.port import Group
+from collector.discovery.port import Group, joined
 
 PREFIX = "__meta_kubernetes_"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -243,8 +243,3 @@ def _marked(prefix: str, pairs: Mapping[str, str], mark: str = "") -> Labels:
 
 def _bool(value: bool) -> str:
     return "true" if value else "false"
-
-
-def joined(host: str, port: int) -> str:
-    """Host and port, the host in brackets where it has colons."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
