@@ -81,7 +81,10 @@ def _own_job(settings: Settings) -> tuple[ScrapeJob, ...]:
         for port in (ports.collector, ports.engine, ports.alerter, ports.evaluator if settings.evaluator.enabled else 0)
         if port
     )
-    return (ScrapeJob(name=OWN_JOB, static=(StaticTargets(targets=addresses),)),) if addresses else ()
+    # Shards on several hosts have the same loopback addresses: their parameter makes them targets of their own.
+    member = settings.collector.member
+    labels = {} if member is None else {"__param_shard": member.name, "shard": member.name}
+    return (ScrapeJob(name=OWN_JOB, static=(StaticTargets(targets=addresses, labels=labels),)),) if addresses else ()
 
 
 def engine(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from core.errors import ParseError
 from core.matchers import compile_re2, parse_matchers, parse_selector
 from core.settings import Duration
+from storage.shards import Member, member_of
 
 LONGEST_INTERVAL = 30.0
 """A watermark over 60 s old is the alert `collector blind`; it lags by an interval, a timeout and a flush."""
@@ -631,10 +632,18 @@ class OtlpSettings(_Settings):
         return self
 
 
+_PART = re.compile(r"(0|[1-9]\d{0,3})/([1-9]\d{0,3})")
+_SHARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 class CollectorSettings(_Settings):
     """The collector."""
 
-    shard: str = Field(default="0", description="name of this collector among several")
+    shard: str = Field(
+        default="0",
+        description="name of this collector among several; or its part of all targets, by a hash of their URL: "
+        "0/8 to 7/8 are eight collectors that have the same jobs",
+    )
     flush_interval: Duration = Field(default=5.0, gt=0, le=5, description="how often counts are committed, at most 5s")
     dimensions: tuple[str, ...] = Field(
         default=("model", "version", "region", "tenant"), description="labels that groups are made of"
@@ -677,3 +686,38 @@ class CollectorSettings(_Settings):
         if len(set(names)) != len(names):
             raise ValueError("two servers have one name")
         return value
+
+    @field_validator("shard")
+    @classmethod
+    def _is_name_or_part(cls, value: str) -> str:
+        part = _PART.fullmatch(value)
+        if part is not None and int(part[1]) < int(part[2]):
+            return value
+        if part is not None or "/" in value:
+            raise ValueError("a part of all targets is written as 0/8 to 7/8: counted from 0, and less than how many")
+        if member_of(value) is not None:
+            raise ValueError("that is how a part is stored: write it as 2/8")
+        if not _SHARD_NAME.fullmatch(value):
+            raise ValueError("write 1 to 64 letters, digits, - or _, or a part such as 2/8")
+        return value
+
+    @property
+    def member(self) -> Member | None:
+        """Which part of all targets it scrapes; None for all."""
+        part = _PART.fullmatch(self.shard)
+        return Member(int(part[1]), int(part[2])) if part else None
+
+    @property
+    def reads_servers(self) -> bool:
+        """Whether it is the one that reads the servers of `prometheus`: of several parts, the first."""
+        return self.member is None or self.member.place == 0
+
+    @property
+    def servers_name(self) -> str:
+        """Under which name what is read from them stands in tables, whatever the number of parts is."""
+        return self.shard if self.member is None else "parts"
+
+    @property
+    def shard_name(self) -> str:
+        """As it stands in tables and file names."""
+        return self.member.name if self.member is not None else self.shard

@@ -74,6 +74,7 @@ class CollectorShard:
         self._db = database
         self._directory = directory / "series"
         self._settings = settings
+        self._name = settings.shard_name
         self._clock = clock
         self._metrics = metrics
         self._dictionary = Dictionary(settings.group_cap)
@@ -85,9 +86,12 @@ class CollectorShard:
         self._started_at = clock.now()
         self._known = {one.url: one for one in fleet.targets(database, with_left=True)}
         self._counting = Counting(settings.dimensions, self._read_plan(), pods=all_pods(self._known.values()))
-        self._series = SeriesWriter(self._directory, settings.shard, clock, SeriesLimits())
+        self._series = SeriesWriter(self._directory, settings.shard_name, clock, SeriesLimits())
         self._remotes = RemoteWriters(self._directory, settings, clock, metrics.remote_write)
         self._watched: dict[str, float] = {}
+        if settings.member is not None:
+            with database.write() as connection:
+                fleet.announce(connection, settings.member, self._started_at)
         with database.read() as connection:
             self._watermark = fleet.watermark(connection) or 0.0
         self._flush_lock = asyncio.Lock()
@@ -127,7 +131,7 @@ class CollectorShard:
         return self._clock.now() if known is None else known
 
     def _apply(self, job: ScrapeJob, known: Known) -> None:
-        targets = known.targets
+        targets = {url: target for url, target in known.targets.items() if self._owns(job, url)}
         own = {url for url, loop in self._loops.items() if loop.job.name == job.name}
         for url in own - set(targets):
             self._leave(url)
@@ -136,10 +140,15 @@ class CollectorShard:
                 self._join(job, target)
             elif self._loops[url].job.name == job.name:
                 self._change(self._loops[url], target)
-        self._limit(job, len(targets))
+        self._limit(job, len(known.targets))
         self._metrics.targets.labels(job.name).set(len(targets))
         if self._undiscovered and known.complete:
             self._undiscovered -= {job.name}
+
+    def _owns(self, job: ScrapeJob, url: str) -> bool:
+        """Burnline's own parts are watched by the collector beside them."""
+        member = self._settings.member
+        return member is None or job.name == fleet.OWN_JOB or member.owns(url)
 
     def _limit(self, job: ScrapeJob, targets: int) -> None:
         """Over target_limit none of a job's targets is scraped, as in Prometheus: all of them are down."""
@@ -190,7 +199,7 @@ class CollectorShard:
     def _health_of(self, job: ScrapeJob, target: Target) -> TargetHealth:
         """How the target did when it was last known: what an earlier process saw holds until it is asked again."""
         own = TargetHealth(
-            target.url, self._settings.shard, job.name, dict(target.labels), target.interval, self._watched[job.name]
+            target.url, self._name, job.name, dict(target.labels), target.interval, self._watched[job.name]
         )
         known = self._known.pop(target.url, None)
         if known is None:
@@ -251,9 +260,9 @@ class CollectorShard:
         def also(connection: Connection) -> None:
             fleet.put_targets(connection, batch.health.values())
             if batch.unknown is not None:
-                fleet.leave_missing(connection, self._settings.shard, batch.health, batch.unknown, batch.started)
+                fleet.leave_missing(connection, self._name, batch.health, batch.unknown, batch.started)
             fleet.put_shard(
-                connection, self._settings.shard, batch.flushed_through, self._started_at, batch.started, self._detail()
+                connection, self._name, batch.flushed_through, self._started_at, batch.started, self._detail()
             )
 
         settlement = commit(self._db, self._dictionary, batch.pending, batch.started, also)
@@ -364,6 +373,6 @@ class CollectorShard:
         for tier in TIERS:
             rows.prune(self._db, tier.width, now - tier.retention - 3600)
         with self._db.write() as connection:
-            fleet.forget_targets(connection, self._settings.shard, now - _LEFT_MEMORY)
+            fleet.forget_targets(connection, self._name, now - _LEFT_MEMORY)
         retain(self._directory, now, self._settings.series.retention, self._settings.series.max_bytes)
-        compact(self._directory, self._settings.shard, now)
+        compact(self._directory, self._name, now)

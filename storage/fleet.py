@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from storage.database import Database, upsert
-from storage.tables import collector_shard, target_health
+from storage.database import Database, insert_on_conflict, upsert
+from storage.shards import Member, member_of, set_of, watermark_of
+from storage.tables import audit, collector_shard, target_health
 
 OWN_JOB = "burnline"
 """The job under which Burnline's own parts are scraped: they are no part of the fleet."""
@@ -61,16 +62,22 @@ def leave_missing(
     connection: Connection, shard: str, known: Collection[str], unknown_jobs: Collection[str], now: float
 ) -> None:
     """Targets that an earlier process of this shard had and discovery has no more have left, but for those of jobs of
-    which it is not known yet."""
+    which it is not known yet. A member of a set answers for the targets that are its own, whoever had them before."""
     stored = connection.execute(
-        select(target_health.c.url).where(
-            target_health.c.shard == shard,
-            target_health.c.left_at.is_(None),
-            target_health.c.job.not_in(unknown_jobs),
+        select(target_health.c.url, target_health.c.shard, target_health.c.job).where(
+            target_health.c.left_at.is_(None), target_health.c.job.not_in(unknown_jobs)
         )
-    ).scalars()
-    for url in set(stored).difference(known):
-        connection.execute(update(target_health).where(target_health.c.url == url).values(left_at=now))
+    )
+    gone = {url for url, had, job in stored if _answers_for(shard, url, had, job)}.difference(known)
+    for url in gone:
+        connection.execute(update(target_health).where(target_health.c.url == url).values(left_at=now, shard=shard))
+
+
+def _answers_for(shard: str, url: str, had: str, job: str) -> bool:
+    own = member_of(shard)
+    if own is None or job == OWN_JOB:
+        return had == shard
+    return member_of(had) is not None and own.owns(url)
 
 
 def forget_targets(connection: Connection, shard: str, before: float) -> None:
@@ -99,16 +106,59 @@ def put_shard(
 
 
 def watermark(connection: Connection) -> float | None:
-    """The least `flushed_through` of the shards: everything before it is in the ledger. None before the first flush."""
-    value = connection.execute(select(func.min(collector_shard.c.flushed_through))).scalar()
-    return None if value is None else float(value)
+    """Everything before it is in the ledger; None before the first flush."""
+    rows = connection.execute(select(collector_shard.c.shard, collector_shard.c.flushed_through))
+    return watermark_of({name: float(through) for name, through in rows})
+
+
+def announce(connection: Connection, own: Member, now: float) -> None:
+    """A member of a set says which others there must be: the watermark does not pass by one that has never run."""
+    known = watermark(connection)
+    through = now if known is None else min(known, now)
+    values = [
+        {"shard": one.name, "flushed_through": through, "started_at": now, "heartbeat_at": now, "detail": {}}
+        for one in set_of(own.of)
+    ]
+    connection.execute(insert_on_conflict(connection, collector_shard).on_conflict_do_nothing(), values)
+
+
+class ShardState(NamedTuple):
+    """How far one shard is; times are Unix seconds."""
+
+    name: str
+    flushed_through: float
+    heartbeat_at: float
+    targets: int
+
+
+def shards(connection: Connection) -> list[ShardState]:
+    """All shards that the watermark knows, by name."""
+    rows = connection.execute(select(collector_shard).order_by(collector_shard.c.shard))
+    return [ShardState(r.shard, r.flushed_through, r.heartbeat_at, int(r.detail.get("targets", 0))) for r in rows]
+
+
+def retire(connection: Connection, names: Collection[str], now: float, by: str) -> None:
+    """Shards that will not come back: the watermark waits for them no more, and targets that nobody has taken over have
+    left. `by` is who says so, for the audit."""
+    connection.execute(
+        update(target_health)
+        .where(target_health.c.shard.in_(names), target_health.c.left_at.is_(None))
+        .values(left_at=now)
+    )
+    connection.execute(delete(collector_shard).where(collector_shard.c.shard.in_(names)))
+    told = {"at": now, "actor": by, "action": "shard.retire", "subject": ",".join(sorted(names)), "detail": {}}
+    connection.execute(insert(audit).values(told))
 
 
 def pulse(connection: Connection) -> float | None:
     """Up to when every shard has done what it promised: a shard that says to be late by `lag` seconds is not blind for
     it, and one that says `answered_through` is since then. None before the first flush."""
-    rows = connection.execute(select(collector_shard.c.flushed_through, collector_shard.c.detail)).all()
-    return min((detail.get("answered_through", at) + detail.get("lag", 0.0) for at, detail in rows), default=None)
+    rows = connection.execute(
+        select(collector_shard.c.shard, collector_shard.c.flushed_through, collector_shard.c.detail)
+    )
+    return watermark_of(
+        {name: detail.get("answered_through", at) + detail.get("lag", 0.0) for name, at, detail in rows}
+    )
 
 
 def shard_state(connection: Connection, shard: str) -> tuple[float, Mapping[str, Any]] | None:

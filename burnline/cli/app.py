@@ -8,7 +8,21 @@ from __future__ import annotations
 
 import typer
 
-from burnline.cli import canaries, config, db, debug, demo, deployments, incidents, ledger, parts, silences, slo, tokens
+from burnline.cli import (
+    canaries,
+    config,
+    db,
+    debug,
+    demo,
+    deployments,
+    incidents,
+    ledger,
+    parts,
+    shards,
+    silences,
+    slo,
+    tokens,
+)
 from burnline.cli import eval as evaluation
 from core.errors import BurnlineError, ConfigError
 
@@ -42,6 +56,7 @@ app.add_typer(debug.app, name="debug")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(deployments.app, name="deployment")
 app.add_typer(tokens.app, name="token")
+app.add_typer(shards.app, name="shard")
 app.add_typer(evaluation.app, name="eval")
 
 

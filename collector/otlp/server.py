@@ -41,7 +41,7 @@ class OtlpReceiver:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._ledger = OtlpLedger(database, settings.shard, settings.group_cap, otlp)
+        self._ledger = OtlpLedger(database, settings.shard_name, settings.group_cap, otlp)
         self._queue = CommitQueue(self._ledger, clock, metrics)
         self._forwarding = Forwarding(otlp.forward, clock, metrics)
         self._receiver = Receiver(Preparer(rules, cipher), self._ledger, self._queue, self._forwarding, clock, metrics)

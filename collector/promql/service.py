@@ -41,6 +41,9 @@ class PrometheusReaders:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read every server until `stop` is set. Each piece is committed as it is counted: nothing is left to flush."""
+        if not self._settings.reads_servers:
+            await stop.wait()
+            return
         began = self._clock.now()
         await asyncio.to_thread(self._retire)
         stopped = asyncio.create_task(stop.wait())
@@ -57,7 +60,7 @@ class PrometheusReaders:
         """Servers that are not configured any more: nobody waits for their counts."""
         kept = {shard_of(self._settings, server) for server in self._settings.prometheus}
         with self._db.write() as connection:
-            for shard in fleet.end_shards(connection, self._settings.shard + MARK, kept, self._clock.now()):
+            for shard in fleet.end_shards(connection, self._settings.servers_name + MARK, kept, self._clock.now()):
                 log.info("%s is not configured any more: its targets have left", shard)
 
     async def _read(self, server: PrometheusServer, session: aiohttp.ClientSession, began: float) -> None:
@@ -87,7 +90,7 @@ class PrometheusReaders:
 
     def _flushed_since(self, began: float) -> bool:
         with self._db.read() as connection:
-            return fleet.heard_since(connection, self._settings.shard, began)
+            return fleet.heard_since(connection, self._settings.shard_name, began)
 
     def _forget(self, server: PrometheusServer) -> None:
         with self._db.write() as connection:

@@ -39,7 +39,7 @@ _NEVER = (TOO_MUCH, "bad_query", "parse")
 
 def shard_of(settings: CollectorSettings, server: PrometheusServer) -> str:
     """The name under which a server's targets and its watermark are kept."""
-    return f"{settings.shard}{MARK}{server.name}"
+    return f"{settings.servers_name}{MARK}{server.name}"
 
 
 class PrometheusSource:

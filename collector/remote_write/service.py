@@ -29,10 +29,10 @@ class RemoteWriters:
     def __init__(self, directory: Path, settings: CollectorSettings, clock: Clock, metrics: RemoteWriteMetrics) -> None:
         self._clock = clock
         self._metrics = metrics
-        for gone in forget_cursors(directory, settings.shard, {remote.name for remote in settings.remote_write}):
+        for gone in forget_cursors(directory, settings.shard_name, {remote.name for remote in settings.remote_write}):
             log.warning("remote %s is not in the settings any more: what waited for it is not sent", gone)
         self._cursors = [
-            (remote, open_cursor(directory, settings.shard, remote.name, remote.max_queue_age))
+            (remote, open_cursor(directory, settings.shard_name, remote.name, remote.max_queue_age))
             for remote in settings.remote_write
         ]
         for _, cursor in self._cursors:

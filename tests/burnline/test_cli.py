@@ -267,8 +267,9 @@ def test_the_api_refuses_an_address_that_others_can_reach(tmp_path: Path) -> Non
     assert "127.0.0.1" in done.err
 
 
-def test_several_shards_need_postgresql(tmp_path: Path) -> None:
-    done = run(tmp_path, "config", "check", env={"BURNLINE_COLLECTOR__SHARD": "b"})
+@pytest.mark.parametrize("shard", ["b", "2/8"])
+def test_several_shards_need_postgresql(tmp_path: Path, shard: str) -> None:
+    done = run(tmp_path, "config", "check", env={"BURNLINE_COLLECTOR__SHARD": shard})
     assert done.code == 2
     assert "PostgreSQL" in done.err
 
