@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -357,10 +358,13 @@ class CollectorShard:
         self._series.flush()
         reader = SeriesReader(self._directory)
         now = self._clock.now()
+        # Series of targets that rules gave one instance cannot be told apart: they have no past.
+        sharing = Counter(map(_instance, loops))
         found = [
             (loop, past)
             for loop in loops
-            if (past := count_past(self._db, reader, loop.reader, loop.target.url, added, revision, now)) is not None
+            if sharing[_instance(loop)] == 1
+            and (past := count_past(self._db, reader, loop.reader, loop.target.url, added, revision, now)) is not None
         ]
         dictionary = Dictionary(self._settings.group_cap)
         pending = begin({past.key: past.counter for _, past in found})
@@ -376,3 +380,9 @@ class CollectorShard:
             fleet.forget_targets(connection, self._name, now - _LEFT_MEMORY)
         retain(self._directory, now, self._settings.series.retention, self._settings.series.max_bytes)
         compact(self._directory, self._name, now)
+
+
+def _instance(loop: TargetLoop) -> tuple[str, str]:
+    """By what the recent series tell targets apart."""
+    labels = dict(loop.target.labels)
+    return labels.get("job", ""), labels.get("instance", "")

@@ -123,18 +123,24 @@ def announce(connection: Connection, own: Member, now: float) -> None:
 
 
 class ShardState(NamedTuple):
-    """How far one shard is; times are Unix seconds."""
+    """How far one shard is; times are Unix seconds. `discovery`: what is wrong with sources of targets, by job."""
 
     name: str
     flushed_through: float
     heartbeat_at: float
     targets: int
+    discovery: Mapping[str, Mapping[str, str]]
 
 
 def shards(connection: Connection) -> list[ShardState]:
     """All shards that the watermark knows, by name."""
     rows = connection.execute(select(collector_shard).order_by(collector_shard.c.shard))
-    return [ShardState(r.shard, r.flushed_through, r.heartbeat_at, int(r.detail.get("targets", 0))) for r in rows]
+    return [
+        ShardState(
+            r.shard, r.flushed_through, r.heartbeat_at, r.detail.get("targets", 0), r.detail.get("discovery", {})
+        )
+        for r in rows
+    ]
 
 
 def retire(connection: Connection, names: Collection[str], now: float, by: str) -> None:

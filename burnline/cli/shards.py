@@ -20,7 +20,8 @@ _ALIVE = 60.0
 
 @app.command("list")
 def list_shards(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List shards: up to when their counts are committed, when they last wrote, and how many targets they have."""
+    """List shards: up to when their counts are committed, when they last wrote, how many targets they have, and what is
+    wrong with the sources of targets."""
     from burnline.views import time_text
     from storage import fleet
 
@@ -31,6 +32,10 @@ def list_shards(config: ConfigOption = None, json: JsonOption = False) -> None:
         return
     rows = [[s.name, *map(str, map(time_text, (s.flushed_through, s.heartbeat_at))), str(s.targets)] for s in found]
     table(rows, ["SHARD", "FLUSHED THROUGH", "LAST WRITE", "TARGETS"])
+    for one in found:
+        for job, errors in one.discovery.items():
+            for source, error in errors.items():
+                typer.echo(f"{one.name}: job {job}: {source}: {error}")
 
 
 @app.command()

@@ -22,7 +22,8 @@ def instance(tmp_path: Path) -> Path:
     now = time.time()
     with database.write() as connection:
         for name, ago in (("eu", 600.0), ("us", 600.0), ("0-of-2", 500.0), ("1-of-2", 400.0), ("alive", 5.0)):
-            fleet.put_shard(connection, name, now - ago, now - 1000, now - ago, {"targets": 3})
+            detail = {"targets": 3, "discovery": {"llm": {"http://sd": "HTTP 500"}} if name == "alive" else {}}
+            fleet.put_shard(connection, name, now - ago, now - 1000, now - ago, detail)
     database.dispose()
     return tmp_path
 
@@ -35,7 +36,9 @@ def names(folder: Path) -> list[str]:
 
 def test_shards_are_listed_with_their_targets(instance: Path) -> None:
     assert names(instance) == ["0-of-2", "1-of-2", "alive", "eu", "us"]
-    assert "TARGETS" in run(instance, "shard", "list").out
+    shown = run(instance, "shard", "list").out
+    assert "TARGETS" in shown
+    assert "alive: job llm: http://sd: HTTP 500" in shown
 
 
 def test_a_stopped_shard_and_a_stopped_set_can_go(instance: Path) -> None:
