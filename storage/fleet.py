@@ -186,7 +186,7 @@ def end_shards(connection: Connection, prefix: str, kept: Collection[str], now: 
     ).scalars()
     ended = sorted(set(found).difference(kept))
     for shard in ended:
-        leave_missing(connection, shard, (), now)
+        leave_missing(connection, shard, (), (), now)
         connection.execute(delete(collector_shard).where(collector_shard.c.shard == shard))
     return ended
 

@@ -74,7 +74,7 @@ def _glance() -> Glance:
 def test_every_attribute_that_a_dialect_reads_is_one_that_a_glance_sees() -> None:
     read = reading()
     told = {
-        *(name for one in read.dialects for name in one.recognised_by),
+        *(name for _, names in read.recognised_by for name in names),
         *(attribute for attribute, _ in read.operations),
         *(source.attribute for sources in read.fields.values() for source in sources),
         *read.content,
