@@ -41,13 +41,11 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not soak" --cov --cov-report=term:skip-covered -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not soak and not slow_engine" --cov --cov-report=term:skip-covered -q
 
-# 4 minutes, most of it starts of vLLM; installing takes 20 s with a warm package cache.
+# 6 minutes, most of it starts of vLLM and Ray; installing takes half a minute, and building llama.cpp 6 minutes of CPU.
 test-engines: $(READY)
-	.ci/engines/install-vllm
-	.ci/engines/install-routers
-	.ci/engines/install-triton
+	for engine in vllm routers triton torchserve ray llamacpp; do .ci/engines/install-$$engine || exit 1; done
 	BURNLINE_NO_SKIPS=1 $(BIN)/python -m pytest -n 0 tests/e2e/engines -q
 
 soak: $(READY)

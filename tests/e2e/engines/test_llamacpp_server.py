@@ -18,7 +18,7 @@ from tests.e2e.engines.process import EngineProcess, folder_of
 from tests.e2e.engines.test_ledger import Collector
 from tests.e2e.engines.vllm_server import free_port
 
-pytestmark = [pytest.mark.server("llamacpp"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow_engine, pytest.mark.server("llamacpp"), pytest.mark.timeout(120)]
 
 
 class LlamaCpp(EngineProcess):

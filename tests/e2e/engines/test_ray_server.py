@@ -15,7 +15,7 @@ from tests.e2e.engines.process import EngineProcess, folder_of
 from tests.e2e.engines.test_ledger import Collector
 from tests.e2e.engines.vllm_server import free_port
 
-pytestmark = [pytest.mark.server("ray"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow_engine, pytest.mark.server("ray"), pytest.mark.timeout(240)]
 
 REPORTED_SECONDS = 6.0
 """Ray's processes report to their node's page every two seconds here."""
