@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "targets, everything kept. Then random series and all requests are read back: they must equal what was served.",
     )
     parser.add_argument("--targets", type=int, default=200, help="(default: %(default)s)")
-    parser.add_argument("--series", type=int, default=2000, help="series a page, over 480 (default: %(default)s)")
+    parser.add_argument("--series", type=int, default=2000, help="series a page, at least 60 (default: %(default)s)")
     parser.add_argument("--interval", type=float, default=5.0, help="seconds (default: %(default)s)")
     parser.add_argument("--warm", type=float, default=30.0, help="seconds before measuring (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=120.0, help="seconds measured (default: %(default)s)")

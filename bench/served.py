@@ -16,7 +16,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,9 +25,12 @@ from aiohttp import web
 
 from bench.pages import CONTENT_TYPE, SimulatedTarget
 
-SMALLEST = 480
+SMALLEST = 60
+"""Series below which a page cannot have what is compared."""
+_ENGINE = 480
 """Series of a simulated vLLM page; what is asked for beyond them are the number of the page and counters that no
-profile knows."""
+profile knows. A smaller page leaves whole families out."""
+_COMPARED = ("vllm:request_success", "vllm:admission_rejections", "process_start_time")
 WATCHED = 5
 """Counters of each target of which every served value is told."""
 _CHANGING = 0.3
@@ -39,7 +42,11 @@ class ServedTarget:
     def __init__(self, number: int, series: int, hold: float) -> None:
         self._rng = Random(number)
         self._engine = SimulatedTarget(number, _CHANGING)
-        self._numbers = [self._rng.randint(0, 10**6) for _ in range(series - SMALLEST - 1)]
+        engine = min(_ENGINE, series - WATCHED - 1)
+        self._families = families_within(self._engine.scrape(), engine) if engine < _ENGINE else None
+        if self._families is not None:
+            engine = sum(self._families.values())
+        self._numbers = [self._rng.randint(0, 10**6) for _ in range(series - engine - 1)]
         heads = (f'bench_work_total{{queue="q{i % 40}",worker="w{i}"}} ' for i in range(len(self._numbers)))
         self._form = "# TYPE bench_step gauge\nbench_step %d\n# TYPE bench_work counter\n"
         self._form += "".join(f"{head}%d\n" for head in heads)
@@ -64,9 +71,36 @@ class ServedTarget:
         self.step += 1
         for index in self._rng.sample(range(len(self._numbers)), round(_CHANGING * len(self._numbers))):
             self._numbers[index] += self._rng.randint(1, 900)
-        page = self._engine.scrape() + (self._form % (self.step, *self._numbers)).encode()
+        page = _only(self._engine.scrape(), self._families) + (self._form % (self.step, *self._numbers)).encode()
         self._body = gzip.compress(page, 1)
         self.steps.append({"requests": self._engine.requests(), "watched": [self._numbers[i] for i in self.watched]})
+
+
+def families_within(page: bytes, most: int) -> dict[bytes, int]:
+    """Families of a page, with their numbers of series, that have at most so many together: first those compared."""
+    sizes: dict[bytes, int] = {}
+    for line in page.splitlines():
+        if not line.startswith(b"#"):
+            sizes[_family(line)] = sizes.get(_family(line), 0) + 1
+    chosen: dict[bytes, int] = {}
+    for name, size in sorted(sizes.items(), key=lambda each: not each[0].decode().startswith(_COMPARED)):
+        if sum(chosen.values()) + size <= most:
+            chosen[name] = size
+    return chosen
+
+
+def _only(page: bytes, families: Mapping[bytes, int] | None) -> bytes:
+    if families is None:
+        return page
+    lines = [line for line in page.splitlines() if not line.startswith(b"#") and _family(line) in families]
+    return b"\n".join(lines) + b"\n"
+
+
+def _family(line: bytes) -> bytes:
+    name = line.partition(b" ")[0].partition(b"{")[0]
+    for suffix in (b"_bucket", b"_count", b"_sum"):
+        name = name.removesuffix(suffix)
+    return name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,8 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between the scrapes that are expected")
     parser.add_argument("--journal", type=Path, required=True)
     given = parser.parse_args(argv)
-    if given.series <= SMALLEST:
-        parser.error(f"--series is over {SMALLEST}")
+    if given.series < SMALLEST:
+        parser.error(f"--series is at least {SMALLEST}")
     asyncio.run(_serve(given))
     return 0
 
