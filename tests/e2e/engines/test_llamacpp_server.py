@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.e2e.engines import counted
+from tests.e2e.engines.collecting import Collector
 from tests.e2e.engines.process import EngineProcess, folder_of
-from tests.e2e.engines.test_ledger import Collector
 from tests.e2e.engines.vllm_server import free_port
 
 pytestmark = [pytest.mark.slow_engine, pytest.mark.server("llamacpp"), pytest.mark.timeout(120)]
@@ -83,7 +83,7 @@ def send(server: LlamaCpp, sent: Sent, whole: int, streamed: int, refused: int) 
 
 def test_the_ledger_has_every_token_over_a_restart(llamacpp: LlamaCpp, tmp_path: Path) -> None:
     sent = Sent()
-    collector = Collector(tmp_path, llamacpp.address)
+    collector = Collector(tmp_path, {"llamacpp": llamacpp.address})
     with collector.running():
         collector.scraped_after(0.0)
         send(llamacpp, sent, whole=6, streamed=4, refused=2)

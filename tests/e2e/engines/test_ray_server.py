@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.e2e.engines import counted
+from tests.e2e.engines.collecting import Collector
 from tests.e2e.engines.process import EngineProcess, folder_of
-from tests.e2e.engines.test_ledger import Collector
 from tests.e2e.engines.vllm_server import free_port
 
 pytestmark = [pytest.mark.slow_engine, pytest.mark.server("ray"), pytest.mark.timeout(240)]
@@ -53,7 +53,7 @@ def ray() -> Iterator[Ray]:
 
 def test_the_ledger_has_every_request_by_its_status(ray: Ray, tmp_path: Path) -> None:
     time.sleep(REPORTED_SECONDS)  # what the harness asked must be on the page before the first scrape: a baseline
-    collector = Collector(tmp_path, f"127.0.0.1:{ray.metrics_port}")
+    collector = Collector(tmp_path, {"ray": f"127.0.0.1:{ray.metrics_port}"})
     with collector.running():
         collector.scraped_after(0.0)
         assert [ray.ask("/app") for _ in range(9)] == [200] * 9

@@ -15,8 +15,8 @@ import pytest
 from storage import plan
 from storage.plan import SelectorMeasure
 from tests.e2e.engines import counted
+from tests.e2e.engines.collecting import Collector
 from tests.e2e.engines.process import EngineProcess, folder_of
-from tests.e2e.engines.test_ledger import Collector
 from tests.e2e.engines.vllm_server import free_port
 
 pytestmark = [pytest.mark.server("torchserve"), pytest.mark.timeout(240)]
@@ -92,7 +92,7 @@ def send(server: TorchServe, good: int, failing: int, unknown: int) -> None:
 
 def test_the_ledger_has_every_failure_and_every_arrival_over_a_restart(torchserve: TorchServe, tmp_path: Path) -> None:
     assert torchserve.predict("before") == 200  # a baseline
-    collector = Collector(tmp_path, torchserve.url("metrics").removeprefix("http://"))
+    collector = Collector(tmp_path, {"torchserve": torchserve.url("metrics").removeprefix("http://")})
     with collector.database.write() as connection:
         plan.put(connection, [ARRIVALS], time.time())
     with collector.running():
