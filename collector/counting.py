@@ -149,7 +149,11 @@ class SourceCounter:
         for key, part in self._span(rise.begin, rise.end, now).place_all(cells):
             at = key, rise.columns
             known = self._risen.get(at)
-            self._risen[at] = part if known is None else known + part
+            total = part if known is None else known + part
+            if total.min(initial=0) < 0:  # over 64 bits together: settled counts are Python's
+                self._settle_risen()
+                total = part
+            self._risen[at] = total
 
     def _settle_risen(self) -> None:
         """Add what all counters gained, cell by cell, to what waits for a flush."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -288,6 +289,17 @@ def test_a_commit_that_fails_again_and_again_loses_nothing() -> None:
     writer.flush()
     assert writer.ledger.cells(TTFT) == tuple(process.served)
     assert writer.ledger.time("covered") == writer.ledger.time("expected")
+
+
+def test_what_two_processes_counted_before_one_flush_may_have_more_than_64_bits() -> None:
+    writer, large = Writer(Ledger()), 2.0**62 + 2.0**61
+    lives = [(START - 1, 0.0), (START - 1, large), (START + 25, 0.0), (START + 25, large)]
+    for n, (began, value) in enumerate(lives):
+        counters = LAYOUT.columns.read(np.full(4, value))
+        writer.scrape(Page(START + 30 + 5 * n, counters, began, True, "1"))
+    writer.flush()
+    assert writer.ledger.total(REQUESTS) == (2 * int(large),)
+    assert writer.ledger.cells(TTFT) == (2 * int(large), 0, 0)
 
 
 def test_a_page_between_a_flush_and_its_outcome_goes_with_the_next_flush() -> None:
