@@ -110,9 +110,10 @@ class CollectorShard:
             sending = asyncio.create_task(self._remotes.run(written))
             stopped = asyncio.create_task(stop.wait())
             done, _ = await asyncio.wait([*work, sending, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for task in [*work, *self._tasks.values(), stopped]:
-                task.cancel()
-            await asyncio.gather(*work, *self._tasks.values(), return_exceptions=True)
+            async with self._flush_lock:  # a commit is never left alone: if it fails, the last flush takes its content
+                for task in [*work, *self._tasks.values(), stopped]:
+                    task.cancel()
+                await asyncio.gather(*work, *self._tasks.values(), return_exceptions=True)
             await self.flush()
             self._series.close()
             written.set()

@@ -230,6 +230,10 @@ class Shard:
         """Whether a source failed more often than `before`."""
         return self.refusals(source) > before
 
+    def scrapes(self) -> float:
+        """How many pages were read."""
+        return self._total("burnline_collector_scrapes", outcome="ok")
+
     def failed_flushes(self) -> float:
         """How many commits failed, for whatever reason."""
         return self._total("burnline_collector_flush_failures")
