@@ -33,6 +33,8 @@ _EXCERPT = 40
 _SHARED = 1 << 16
 """Replicas' pages say the same: series and label pairs are read and kept once for all of them, as long as they are
 among so many."""
+_LONGEST = 1024
+"""Longer ones are read each time: a target that invents long labels must not fill the memory that all share."""
 
 
 class Sample(NamedTuple):
@@ -179,10 +181,14 @@ def parse_series(lexis: Lexis, page: bytes, start: int) -> Series:
     return _one(intern(braces.name), _settled(page, start, braces.pairs))
 
 
-@lru_cache(_SHARED)
 def plain_series(raw: bytes) -> Series | None:
     """As `parse_series` for a series that is written without escapes and white space, as nearly all are, in both
     formats; None for any other."""
+    return _plain(raw) if len(raw) <= _LONGEST else _plain.__wrapped__(raw)
+
+
+@lru_cache(_SHARED)
+def _plain(raw: bytes) -> Series | None:
     found = _PLAIN.fullmatch(raw)
     if found is None:
         return None
@@ -193,8 +199,13 @@ def plain_series(raw: bytes) -> Series | None:
     return _one(intern(found[1].decode()), _settled(raw, 0, _PLAIN_PAIR.findall(inside)))
 
 
-@lru_cache(_SHARED)
 def _one(name: str, labels: Labels) -> Series:
+    length = len(name) + sum(len(label) + len(value) for label, value in labels)
+    return _kept(name, labels) if length <= _LONGEST else Series(name, labels)
+
+
+@lru_cache(_SHARED)
+def _kept(name: str, labels: Labels) -> Series:
     return Series(name, labels)
 
 
@@ -206,7 +217,11 @@ def _shared(name: str, value: str) -> tuple[str, str]:
 def _settled(page: bytes, start: int, pairs: list[tuple[str, str]]) -> Labels:
     """Labels sorted; like the server, drops every pair of a name that has an empty value anywhere."""
     absent = {name for name, value in pairs if value == ""}
-    labels = make(_shared(name, value) for name, value in pairs if name not in absent)
+    labels = make(
+        _shared(name, value) if len(name) + len(value) <= _LONGEST else (name, value)
+        for name, value in pairs
+        if name not in absent
+    )
     names = {name for name, _ in labels}
     if len(names) < len(labels):
         twice = next(name for (name, _), (after, _) in pairwise(labels) if name == after)

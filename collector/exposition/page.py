@@ -33,6 +33,7 @@ _NO_VALUE = -1
 
 # Prometheus's bound of its own scrape cache: twice the last page, and room for a target that has just begun.
 _GROWTH, _ROOM = 2, 1000
+_ROOM_BYTES = 2**20
 
 
 class Reading(NamedTuple):
@@ -106,6 +107,8 @@ class PageReader:
         self._comments: list[bytes] = []
         self._types: Mapping[str, str] = {}
         self._last: Template | None = None
+        self._taken = 0
+        """Bytes of the lines that were new since what is kept of them was last bounded."""
 
     def read(self, body: bytes, content_type: str | None) -> Reading:
         """Read an uncompressed page; raises PageRejected where Prometheus would refuse the scrape."""
@@ -113,7 +116,7 @@ class PageReader:
         try:
             return self._finish(self._by_lines(body) or self._by_scan(body))
         finally:
-            self._bound()
+            self._bound(len(body))
 
     def _adopt(self, page_format: Format) -> None:
         """Forget what the other format's lines meant."""
@@ -188,6 +191,7 @@ class PageReader:
 
     def _came(self, line: bytes) -> _Came | None:
         """The sample on a plain line; None for one that is written otherwise."""
+        self._taken += len(line)
         cut = line.rfind(b" ") + 1
         value = number(line[cut:])
         try:
@@ -214,6 +218,7 @@ class PageReader:
 
     def _learn(self, line: bytes, draft: _Draft, key: bytes) -> bytes:
         """Parse a line that the cache does not hold, `key` up to its last space; returns its value as written."""
+        self._taken += len(line)
         plain = plain_series(key[:-1])
         if plain is not None and number(line[len(key) :]) is not None:
             self._texts()[key] = plain
@@ -233,6 +238,7 @@ class PageReader:
         texts, text = self._texts(), sample.raw + b" "
         found = texts.get(text)
         if found is None:
+            self._taken += len(text)
             found = texts[text] = parse_series(self._format.lexis, page, sample.start)
         return found
 
@@ -284,12 +290,15 @@ class PageReader:
         if template is not None:
             template.series, self._by_text = self._layout, None
 
-    def _bound(self) -> None:
+    def _bound(self, length: int) -> None:
         """Keep a target that invents series from filling memory; those of its last good page keep their identity."""
         most = _GROWTH * len(self._layout) + _ROOM
-        if len(self._by_text or ()) > most:
+        long = self._taken > _GROWTH * length + _ROOM_BYTES
+        if long:
+            self._taken = 0
+        if long or len(self._by_text or ()) > most:
             self._by_text = None
-        if len(self._known or ()) > most:
+        if long or len(self._known or ()) > most:
             self._known = None
 
 

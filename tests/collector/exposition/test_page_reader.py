@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from collector.exposition import PageReader, Series
@@ -219,3 +221,16 @@ def test_a_series_shows_its_labels() -> None:
 def test_hostile_pages_are_refused_in_linear_time(body: bytes, content_type: str) -> None:
     with pytest.raises(PageRejected):
         PageReader().read(body, content_type)
+
+
+@pytest.mark.parametrize("beside", [b"b 2\n", b"b 2 1700000000000\n", b"b\t2\n", b"\0"])
+def test_a_target_that_invents_long_labels_does_not_fill_the_memory(beside: bytes) -> None:
+    reader, length = PageReader(), 300_000
+    tracemalloc.start()
+    try:
+        for n in range(60):
+            page = b'a{x="%d%s"} 1\n' % (n, b"x" * length) + beside
+            reader.read(page, TEXT)
+        assert tracemalloc.get_traced_memory()[0] < 30 * length
+    finally:
+        tracemalloc.stop()
