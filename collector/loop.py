@@ -175,7 +175,9 @@ class TargetLoop:
         if reading.series is not self._page_series:
             known = dict(zip(self._page_series, self._page_refs.tolist(), strict=True))
             gone = set(known).difference(reading.series)
-            self._end([known.pop(one) for one in gone], time)
+            ended = {known.pop(one) for one in gone}
+            # Under the target's labels two series may be one, or one of those that are told of the scrape itself.
+            self._end(sorted(ended.difference(known.values(), self._own_refs)), time)
             fresh = [one for one in reading.series if one not in known]
             known.update({one: self._ref(one) for one in fresh})
             added = len(fresh)
@@ -193,7 +195,7 @@ class TargetLoop:
         self.tools.series.add(_ms(time), self._own_refs, scrape.values())
 
     def _all_stale(self, time: float) -> None:
-        self._end(np.unique(self._page_refs).tolist(), time)
+        self._end(sorted(set(self._page_refs.tolist()).difference(self._own_refs)), time)
         self._page_series, self._page_refs = [], _no_refs()
 
     def _end(self, refs: Sequence[int], time: float) -> None:
@@ -203,7 +205,7 @@ class TargetLoop:
             self.tools.series.forget(refs)
 
     def _end_all(self, time: float) -> None:
-        self._end([*np.unique(self._page_refs).tolist(), *self._own_refs], time)
+        self._end(sorted({*self._page_refs.tolist(), *self._own_refs}), time)
         self._page_series, self._page_refs, self._own_refs = [], _no_refs(), ()
 
     def left(self) -> None:

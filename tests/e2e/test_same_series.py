@@ -1,0 +1,36 @@
+"""Series of a page that are one series once they have their target's labels."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_bad_targets import Engine, Server, Shard, error_500, send, settled, static, until
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("twice", [b'x{instance="a"} 1\nx{exported_instance="a"} 1\n', b"up 1\n"])
+def test_a_target_is_scraped_on_when_one_of_two_series_that_are_stored_as_one_goes(
+    tmp_path: Path, twice: bytes, fails: bool
+) -> None:
+    engine, pages = Engine(), 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal pages
+        pages += 1
+        engine.count()
+        if fails and pages == 4:
+            await error_500(reader, writer)
+        else:
+            await send(writer, engine.page() + (twice if pages < 4 else twice.partition(b"\n")[2]))
+
+    async def live() -> None:
+        async with Server({"good": answer}).serving() as server:
+            shard = Shard(tmp_path, static(server.address, "good"))
+            async with shard.running():
+                await until("it is scraped on", lambda: pages > 6)
+                await settled(shard, engine)
+
+    asyncio.run(live())
