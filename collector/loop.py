@@ -7,6 +7,7 @@ import hashlib
 import logging
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -183,15 +184,19 @@ class TargetLoop:
             added = len(fresh)
             self._page_series = reading.series
             self._page_refs = np.array([known[one] for one in reading.series], np.uint32)
-        self.tools.series.add(_ms(time), self._page_refs, reading.numbers)
+        try:
+            self.tools.series.add(_ms(time), self._page_refs, reading.numbers)
+        except ValueError:  # another target whose series have the same labels has ended them
+            self._page_refs = np.array([self._ref(one) for one in reading.series], np.uint32)
+            self.tools.series.add(_ms(time), self._page_refs, reading.numbers)
         return added
 
     def _ref(self, one: Series) -> int:
         return self.tools.series.ref(stored(one.name, one.labels, self.reader.names.fixed))
 
     def _store_own(self, scrape: Scrape, time: float) -> None:
-        if not self._own_refs:
-            self._own_refs = tuple(self.tools.series.ref(labels) for labels in labels_of(self.reader.labels))
+        # Asked for each time: another target with the same labels may have ended them.
+        self._own_refs = tuple(self.tools.series.ref(labels) for labels in labels_of(self.reader.labels))
         self.tools.series.add(_ms(time), self._own_refs, scrape.values())
 
     def _all_stale(self, time: float) -> None:
@@ -201,7 +206,8 @@ class TargetLoop:
     def _end(self, refs: Sequence[int], time: float) -> None:
         """Series that are not there any more: marked stale, and forgotten by the writer."""
         if refs:
-            self.tools.series.add_stale(_ms(time), refs)
+            with suppress(ValueError):  # another target with the same labels has ended them
+                self.tools.series.add_stale(_ms(time), refs)
             self.tools.series.forget(refs)
 
     def _end_all(self, time: float) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_bad_targets import Engine, Server, Shard, error_500, send, settled, static, until
+from collector.settings import ScrapeJob, StaticTargets
+from tests.e2e.test_bad_targets import INTERVAL, Engine, Server, Shard, error_500, send, settled, static, until
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -32,5 +33,26 @@ def test_a_target_is_scraped_on_when_one_of_two_series_that_are_stored_as_one_go
             async with shard.running():
                 await until("it is scraped on", lambda: pages > 6)
                 await settled(shard, engine)
+
+    asyncio.run(live())
+
+
+def test_two_targets_with_the_same_labels_are_scraped_on_when_one_of_them_fails(tmp_path: Path) -> None:
+    engine, tried = Engine(), 0
+
+    async def moody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tried
+        tried += 1
+        await (error_500(reader, writer) if tried % 2 == 0 else send(writer, engine.page()))
+
+    async def live() -> None:
+        async with Server({"good": engine, "moody": moody}).serving() as server:
+            same = tuple(
+                StaticTargets(targets=(server.address,), labels={"__metrics_path__": f"/{path}"})
+                for path in ("good", "moody")
+            )
+            shard = Shard(tmp_path, ScrapeJob(name="job", interval=INTERVAL, static=same))
+            async with shard.running():
+                await until("both are scraped on", lambda: engine.counted > 8 and tried > 8)
 
     asyncio.run(live())
