@@ -1,4 +1,4 @@
-"""The compiled measure plan: raw selectors that must be counted beyond the signals.
+"""The compiled measure plan: raw selectors and PromQL queries that must be counted beyond the signals.
 
 The engine compiles it from the SLOs and writes it; the collectors read it and count.
 """
@@ -47,13 +47,34 @@ class SelectorMeasure(BaseModel):
         return selector
 
 
+class QueryMeasure(BaseModel):
+    """Two PromQL queries, a part and the total, that are asked together; `server` is "" for the only one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    part: str
+    total: str
+    by: tuple[str, ...] = ()
+    server: str = ""
+
+    @property
+    def name(self) -> str:
+        """The measure's name in the ledger: equal queries with equal groups at one server share it."""
+        return f"query:{self.server}:{self.part} / {self.total} by({','.join(self.by)})"
+
+    def measure(self, count: Literal["part", "total"]) -> Measure:
+        """The atom of one of the two."""
+        return Measure(self.name, "", (("count", count),))
+
+
 class MeasurePlan(BaseModel):
-    """The selectors of all SLOs that are in force."""
+    """The selectors and queries of all SLOs that are in force."""
 
     model_config = ConfigDict(frozen=True)
 
     revision: int = 0
     selectors: tuple[SelectorMeasure, ...] = ()
+    queries: tuple[QueryMeasure, ...] = ()
 
 
 def current(database: Database) -> MeasurePlan:
@@ -67,16 +88,23 @@ def current_in(connection: Connection) -> MeasurePlan:
     row = connection.execute(select(measure_plan).order_by(measure_plan.c.revision.desc()).limit(1)).one_or_none()
     if row is None:
         return MeasurePlan()
-    return MeasurePlan(revision=row.revision, selectors=tuple(SelectorMeasure.model_validate(s) for s in row.plan))
+    return MeasurePlan(
+        revision=row.revision,
+        selectors=tuple(SelectorMeasure.model_validate(item) for item in row.plan if "selector" in item),
+        queries=tuple(QueryMeasure.model_validate(item) for item in row.plan if "selector" not in item),
+    )
 
 
-def put(connection: Connection, selectors: Sequence[SelectorMeasure], now: float) -> MeasurePlan:
+def put(
+    connection: Connection, selectors: Sequence[SelectorMeasure], now: float, queries: Sequence[QueryMeasure] = ()
+) -> MeasurePlan:
     """Write a new revision, unless the newest already says the same."""
     newest = current_in(connection)
     wanted = tuple(sorted(set(selectors), key=lambda s: (s.name, s.kind)))
-    if newest.selectors == wanted:
+    asked = tuple(sorted(set(queries), key=lambda q: q.name))
+    if (newest.selectors, newest.queries) == (wanted, asked):
         return newest
     revision = int(connection.execute(select(func.coalesce(func.max(measure_plan.c.revision), 0))).scalar_one()) + 1
-    plan = [selector.model_dump(mode="json") for selector in wanted]
+    plan = [item.model_dump(mode="json") for item in (*wanted, *asked)]
     connection.execute(insert(measure_plan).values(revision=revision, created_at=now, plan=plan))
-    return MeasurePlan(revision=revision, selectors=wanted)
+    return MeasurePlan(revision=revision, selectors=wanted, queries=asked)

@@ -64,10 +64,18 @@ class PrometheusApi:
         found = await self._query(selector, time, "vector", lambda one: (make(one["metric"]), float(one["value"][1])))
         return [labels for labels, value in found if not isnan(value)]
 
+    async def course(self, query: str, begin: int, end: int, step: int) -> list[Stream]:
+        """What a query gives at each `step` from `begin` to `end` (Unix seconds); NaN and infinite values stay."""
+        form = {"query": query, "start": str(begin), "end": str(end), "step": str(step)}
+        return await self._ask("query_range", form, "matrix", _course)
+
     async def _query(self, query: str, time: int, kind: str, read: Callable[[Any], Found]) -> list[Found]:
-        form = {"query": query, "time": str(time), "timeout": f"{self._server.timeout:g}s"}
+        return await self._ask("query", {"query": query, "time": str(time)}, kind, read)
+
+    async def _ask(self, path: str, form: Mapping[str, str], kind: str, read: Callable[[Any], Found]) -> list[Found]:
+        limited = {**form, "timeout": f"{self._server.timeout:g}s"}
         try:
-            status, body = await self._post(f"{self._server.url.rstrip('/')}/api/v1/query", form)
+            status, body = await self._post(f"{self._server.url.rstrip('/')}/api/v1/{path}", limited)
             found = await asyncio.to_thread(_read, status, body, kind, read)
         except ScrapeError as error:
             self._told(error.reason)
@@ -136,6 +144,11 @@ def _refused(status: int, document: Mapping[str, Any], body: bytes) -> ScrapeErr
 def _stream(entry: Mapping[str, Any], after_ms: int, upto_ms: int) -> Stream:
     samples = dict(_samples(entry.get("values", ()), after_ms, upto_ms))  # a time that comes twice is one sample
     return Stream(make(entry["metric"]), list(samples), list(samples.values()))
+
+
+def _course(entry: Mapping[str, Any]) -> Stream:
+    pairs = [(round(float(time) * 1000), float(text)) for time, text in entry["values"]]
+    return Stream(make(entry["metric"]), [time for time, _ in pairs], [value for _, value in pairs])
 
 
 def _samples(pairs: Iterable[Any], after_ms: int, upto_ms: int) -> Iterable[tuple[int, float]]:

@@ -21,6 +21,7 @@ from collector.promql.claims import MARK, Claims
 from collector.promql.members import LATE, Members
 from collector.promql.pages import Address, PageMaker, Span
 from collector.promql.past import PastCount
+from collector.promql.queries import Queries
 from collector.promql.reading import Answer, SpanReader
 from collector.settings import CollectorSettings, PrometheusServer
 from collector.target import Counting
@@ -62,6 +63,7 @@ class PrometheusSource:
         self._live = SpanReader(api, server.match, server.max_points)
         self._older = SpanReader(api, server.match, server.max_points)
         self._pages = PageMaker()
+        self._queries = Queries(database, self._dictionary, api, server, clock, alone=len(settings.prometheus) == 1)
         counting = Counting(settings.dimensions, MeasurePlan())
         price = settings.gpu_price_per_hour * 1e6
         self._members = Members(database, self._shard, f"prometheus:{server.name}", counting, price)
@@ -77,7 +79,9 @@ class PrometheusSource:
             await asyncio.to_thread(self._open)
         goal = int(self._clock.now() - self._server.delay)
         try:
-            await self._adopt(await asyncio.to_thread(plan.current, self._db))
+            newest = await asyncio.to_thread(plan.current, self._db)
+            await self._queries.read(newest.queries, goal)  # first: the watermark that follows passes their minutes
+            await self._adopt(newest)
             while self._read_through < goal:
                 selectors = wanted.expressions(self._server.match, self._members.counting.plan)
                 answer = await self._live.next(selectors, self._read_through, goal)

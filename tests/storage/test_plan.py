@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from storage import plan
 from storage.database import Database
-from storage.plan import MeasurePlan, SelectorMeasure
+from storage.plan import MeasurePlan, QueryMeasure, SelectorMeasure
 
 ERRORS = SelectorMeasure(selector='x_total{code="500"}', by=("pod",))
 ALL = SelectorMeasure(selector="x_total", by=("pod",))
@@ -38,3 +38,14 @@ def test_equal_selectors_with_equal_groups_share_a_measure() -> None:
 def test_a_histogram_is_selected_by_its_family() -> None:
     assert TIMES.parsed().metric == "x_seconds"
     assert ALL.parsed().metric == "x_total"
+
+
+def test_queries_are_kept_beside_selectors_and_their_change_is_a_revision(database: Database) -> None:
+    asked = QueryMeasure(part="sum(bad)", total="sum(all)", by=("pod",), server="eu")
+    put(database, ALL)
+    with database.write() as connection:
+        written = plan.put(connection, [ALL], 2.0, [asked, asked])
+    assert written.revision == 2
+    assert plan.current(database) == written == MeasurePlan(revision=2, selectors=(ALL,), queries=(asked,))
+    assert asked.measure("part") != asked.measure("total")
+    assert len({asked.name, asked.model_copy(update={"server": ""}).name}) == 2
