@@ -142,7 +142,9 @@ def _description(reading: Reading, stand: Stand) -> str:
     spent = reading.windows.get(window, reading.period)
     left = reading.period.remaining
     budget = "" if left is None else f" {_budget(left, render(slo.window_seconds))}"
-    return f"{_what(reading, spent.bad, spent.counts.total)} over {render(window)}.{budget} {slo.description}".strip()
+    what = _what(reading, spent.bad, spent.counts.total)
+    inexact = "" if slo.exact else " Not exact: PromQL queries counted."
+    return f"{what} over {render(window)}.{budget}{inexact} {slo.description}".strip()
 
 
 def _budget(left: float, window: str) -> str:

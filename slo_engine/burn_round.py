@@ -16,7 +16,7 @@ from slo_engine.conditions import State, decide, retire, withdraw
 from slo_engine.departures import Departures
 from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
 from slo_engine.outcome import Fleet, Key, Outcome
-from slo_engine.specs.model import Slo
+from slo_engine.specs.model import QueryRatio, Slo
 from slo_engine.status import Reading, row, unmeasured
 from storage.alerts import AlertEvent
 
@@ -81,7 +81,7 @@ class BurnRound:
             )
             self._judge_group(reading, stands, readings, minute.end, outcome, retired=retired)
         if not readings:
-            _say_unmeasured(formula.slo, "no counts yet: no target carries this SLI's series", outcome)
+            _say_unmeasured(formula.slo, _nothing_counted(formula.slo), outcome)
 
     def _judge_group(
         self,
@@ -141,6 +141,14 @@ def _nobody_reports(signals: Set[str]) -> str:
     if signals <= OF_TRACES:
         return "no application sends traces"
     return f"no target reports {', '.join(sorted(signals))}"
+
+
+def _nothing_counted(slo: Slo) -> str:
+    if not isinstance(slo.indicator, QueryRatio):
+        return "no counts yet: no target carries this SLI's series"
+    server = slo.indicator.server
+    where = f"collector.prometheus has {server}" if server else "collector.prometheus has one server, or name one"
+    return f"no counts yet: no server has answered the SLI's queries; check that {where}"
 
 
 def _say_unmeasured(slo: Slo, reason: str, outcome: Outcome) -> None:

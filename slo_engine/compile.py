@@ -20,6 +20,7 @@ from slo_engine.specs.model import (
     GaugeThreshold,
     Latency,
     Metric,
+    QueryRatio,
     RateSlices,
     SelectorMetric,
     SignalMetric,
@@ -27,7 +28,7 @@ from slo_engine.specs.model import (
     SumRatio,
 )
 from storage.ledger.dictionary import Atom
-from storage.plan import SelectorKind, SelectorMeasure
+from storage.plan import QueryMeasure, SelectorKind, SelectorMeasure
 
 PART, TOTAL, EXPECTED, COVERED, SPREAD = range(5)
 COLUMNS = 5
@@ -101,11 +102,23 @@ def selectors_of(slo: Slo) -> list[SelectorMeasure]:
     return []
 
 
+def queries_of(slo: Slo) -> list[QueryMeasure]:
+    """What the collectors must ask a Prometheus-compatible server for an SLO."""
+    return [asked(slo.indicator)] if isinstance(slo.indicator, QueryRatio) else []
+
+
+def asked(ratio: QueryRatio) -> QueryMeasure:
+    """The measure of a ratio of queries."""
+    return QueryMeasure(part=ratio.part, total=ratio.total, by=ratio.by, server=ratio.server)
+
+
 def compile_slo(slo: Slo, layers: Mapping[str, str]) -> Formula:
     """The formula of an SLO, given the layer that each signal is counted in."""
     indicator = slo.indicator
     if isinstance(indicator, EventRatio):
         return _event_ratio(slo, indicator, layers)
+    if isinstance(indicator, QueryRatio):
+        return _query_ratio(slo, indicator)
     if isinstance(indicator, Latency):
         good = _pick_cells(indicator.metric, layers, lambda b: (0, histogram.cells_at_or_below(b, indicator.threshold)))
         return _formula(slo, good, _pick_cells(indicator.metric, layers, _all_cells), indicator.metric, layers)
@@ -131,7 +144,7 @@ def signals_of(slo: Slo) -> set[str]:
         metrics = [m for m in (indicator.good, indicator.bad, indicator.total) if m is not None]
     elif isinstance(indicator, SumRatio):
         metrics = [indicator.numerator, indicator.denominator]
-    elif indicator is not None:
+    elif indicator is not None and not isinstance(indicator, QueryRatio):
         metrics = [indicator.metric]
     named = [metric for metric in metrics if isinstance(metric, SignalMetric)]
     return {signal_of(metric) for metric in named} | {part for metric in named for part in _parts_of(metric)}
@@ -186,6 +199,13 @@ def _event_ratio(slo: Slo, ratio: EventRatio, layers: Mapping[str, str]) -> Form
     pick = _pick_cells(part, layers, _all_cells)
     total = _pick_cells(ratio.total, layers, _all_cells)
     return _formula(slo, pick, total, ratio.total, layers, part_is_good=ratio.good is not None)
+
+
+def _query_ratio(slo: Slo, ratio: QueryRatio) -> Formula:
+    name = asked(ratio).name
+    counts = Term(PART, _pick_named(name, {"count": "part"})), Term(TOTAL, _pick_named(name, {"count": "total"}))
+    coverage = (Term(column, _pick_target_time(state, {name}, None)) for state, column in _COVERAGE.items())
+    return Formula(slo, (*counts, *coverage), ratio.part_is_good)
 
 
 def _gauge(slo: Slo, gauge: GaugeThreshold, layers: Mapping[str, str]) -> Formula:

@@ -14,13 +14,14 @@ from typing import Any
 
 from core.durations import render
 from core.matchers import Matcher
-from slo_engine.compile import compile_slo, selector_names, signal_of, slices_name, where_of
+from slo_engine.compile import asked, compile_slo, selector_names, signal_of, slices_name, where_of
 from slo_engine.evaluate import policy_of, severities
 from slo_engine.specs.model import (
     EventRatio,
     GaugeThreshold,
     Latency,
     Metric,
+    QueryRatio,
     RateSlices,
     SelectorMetric,
     SignalMetric,
@@ -48,6 +49,8 @@ def describe(slo: Slo) -> dict[str, Any] | None:
         assert part is not None
         good = indicator.good is not None
         return _sli("events", slo, _metric(part), _metric(indicator.total), indicator.total, part_is_good=good)
+    if isinstance(indicator, QueryRatio):
+        return _queries(slo, indicator)
     if isinstance(indicator, Latency):
         part_ = _metric(indicator.metric, indicator.threshold)
         return _sli("latency", slo, part_, _metric(indicator.metric), indicator.metric)
@@ -63,6 +66,13 @@ def describe(slo: Slo) -> dict[str, Any] | None:
         upper, lower = _metric(indicator.numerator), _metric(indicator.denominator)
         return _sli("sums", slo, upper, lower, indicator.denominator, part_is_good=False)
     return None
+
+
+def _queries(slo: Slo, ratio: QueryRatio) -> dict[str, Any]:
+    name = asked(ratio).name
+    part, total = _terms([name], 'count="part"', ""), _terms([name], 'count="total"', "")
+    shape = {"kind": "queries", "by": list(slo.by), "part_is_good": ratio.part_is_good, "unit": 1.0}
+    return {**shape, "part": part, "total": total, "coverage": {"signal": "", "layer": "", "of": [name]}}
 
 
 def _sli(

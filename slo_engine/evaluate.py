@@ -11,7 +11,7 @@ from slo_engine.book import Account
 from slo_engine.burn import Revision, Spent, budget_of, spent
 from slo_engine.compile import Formula
 from slo_engine.conditions import Level
-from slo_engine.specs.model import EventRatio, Latency, Slo, SumRatio
+from slo_engine.specs.model import EventRatio, Latency, QueryRatio, Slo, SumRatio
 from slo_engine.status import Reading
 from slo_engine.windows import BurnPolicy, BurnRow, policy_for
 
@@ -77,7 +77,7 @@ def _above(window: Spent, row: BurnRow) -> bool:
 
 
 def _enough(formula: Formula, long: Spent) -> bool:
-    events = isinstance(formula.slo.indicator, EventRatio | Latency)
+    events = isinstance(formula.slo.indicator, EventRatio | QueryRatio | Latency)
     return not events or long.bad >= MIN_BAD_EVENTS
 
 

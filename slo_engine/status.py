@@ -17,6 +17,7 @@ from slo_engine.specs.model import Latency, SumRatio
 
 PARTIAL = 0.95
 BLIND = 0.5
+INEXACT = "not exact: each minute counts what PromQL queries said at its end"
 
 
 class Reading(NamedTuple):
@@ -61,6 +62,7 @@ def row(reading: Reading, state: State) -> dict[str, Any]:
         "budget_remaining": period.remaining,
         "burn_rates": {render(window): spent.rate for window, spent in sorted(reading.windows.items())},
         "coverage": counts.coverage,
+        "exact": slo.exact,
         "state": "no_data" if silent else state.value,
         "since": iso(reading.since),
         "reason": "; ".join(_reasons(reading)) or None,
@@ -78,6 +80,8 @@ def _reasons(reading: Reading) -> Iterable[str]:
             if spent.rate is None and (reason := coverage_reason(spent.counts.coverage, spent.counts.total)):
                 yield f"last {render(window)} {reason}"
                 break
+    if not reading.formula.slo.exact:
+        yield INEXACT
     for lower, upper in sorted(reading.cuts):
         yield _cut_note(reading, lower, upper)
 
@@ -109,6 +113,7 @@ def unmeasured(slo_name: str, objective: float | None, window: int, reason: str)
         "budget_remaining": None,
         "burn_rates": {},
         "coverage": None,
+        "exact": None,
         "state": "no_data",
         "since": None,
         "reason": reason,

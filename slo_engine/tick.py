@@ -22,7 +22,7 @@ from slo_engine.burn import Revision, budget_of
 from slo_engine.burn_round import BurnRound, Minute
 from slo_engine.canary.criteria import versioned_layers
 from slo_engine.canary.round import CanaryRound
-from slo_engine.compile import Formula, compile_slo, layers_present, selectors_of, slices_name, told_by
+from slo_engine.compile import Formula, compile_slo, layers_present, queries_of, selectors_of, slices_name, told_by
 from slo_engine.conditions import State
 from slo_engine.departures import Departures
 from slo_engine.describe import describe, policy
@@ -107,7 +107,9 @@ class Engine:
         now = self._clock.now()
         with self._db.write() as connection:
             leases.verify(connection, LEASE, self._epoch)
-            plan.put(connection, [s for slo in slos if not slo.unsupported for s in selectors_of(slo)], now)
+            served = [slo for slo in slos if not slo.unsupported]
+            selectors = [one for slo in served for one in selectors_of(slo)]
+            plan.put(connection, selectors, now, [one for slo in served for one in queries_of(slo)])
         self._put_revisions(now)
         self._load()
         measured = sum(1 for slo in slos if not slo.unsupported)

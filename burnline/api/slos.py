@@ -38,6 +38,9 @@ class SloStatus(Row):
         default_factory=dict, description="by window; 1 spends the budget exactly in the period"
     )
     coverage: float | None = Field(None, description="share of the target-time that was seen")
+    exact: bool | None = Field(
+        None, description="whether events were counted one by one; false where `reason` says why not"
+    )
     state: State = "no_data"
     since: str | None = None
     reason: str | None = None

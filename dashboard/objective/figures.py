@@ -16,6 +16,7 @@ from dashboard.objective.sli import Limit, Unreadable
 from dashboard.sections.signs import nothing, sign
 
 _ALL = 1e-9
+_EXACTNESS = {True: "exact", False: "not exact", None: words.NOT_MEASURED}
 
 
 def headline(one: Mapping[str, Any]) -> Html:
@@ -39,6 +40,7 @@ def _figures(one: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield "events", words.NOT_MEASURED if one["total"] is None else words.count(one["total"])
     yield "bad", _bad(one)
     yield "coverage", words.NOT_MEASURED if one["coverage"] is None else words.percent(one["coverage"], 1)
+    yield "counts", _EXACTNESS[one.get("exact")]
     yield "counted since", one["since"] or words.NOT_MEASURED
 
 

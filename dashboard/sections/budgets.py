@@ -80,7 +80,8 @@ def _measured(one: Mapping[str, Any]) -> Cell:
     value = words.percent(one["sli"]) if one["objective"] is not None else f"{one['sli']:.3g}"
     if one.get("interval"):
         return _estimated(one, value)
-    return cell(value, tag("small", f"of {words.count(one['total'])}"))
+    inexact = ", not exact" if one.get("exact") is False else ""
+    return cell(value, tag("small", f"of {words.count(one['total'])}{inexact}"))
 
 
 def _estimated(one: Mapping[str, Any], value: str) -> Cell:

@@ -33,6 +33,7 @@ def row(reading: Reading, state: State) -> dict[str, Any]:
         "total": period.judged,
         "sli": 1 - found.rate,
         "budget_remaining": None if is_undecided(reading) else 1 - found.rate / float(slo.budget),
+        "exact": False,
         "state": "no_data" if silent else state.value,
         "reason": "; ".join(_reasons(reading)),
     }

@@ -15,12 +15,14 @@ from slo_engine.specs.model import (
     Latency,
     Metric,
     Op,
+    QueryRatio,
     RateSlices,
     SelectorMetric,
     SignalMetric,
     SumRatio,
 )
 from slo_engine.specs.node import Node
+from slo_engine.specs.queries import is_asked, read_queries, unsupported_queries
 from slo_engine.specs.source import Source, is_burnline, ledger_factor, read_source
 
 LATER = "served by a later version"
@@ -49,11 +51,11 @@ def unsupported_sli(sli: Node) -> str | None:
         return f"raw ratios are {LATER}"
     for metric in _metrics(sli):
         source = metric.get("metricSource")
-        if source and not is_burnline(source):
+        if source and not is_burnline(source) and not is_asked(source):
             kind = source.text("type")
             what = f"metric sources of type {kind!r}" if kind else "metric sources without a type"
             return f"{what} are {LATER}"
-    return None
+    return unsupported_queries(sli)
 
 
 def read_indicator(sli: Node, objective: Node) -> Indicator | None:
@@ -62,7 +64,7 @@ def read_indicator(sli: Node, objective: Node) -> Indicator | None:
         for key in ("op", "value"):
             if value := objective.get(key):
                 value.report("is not allowed with a ratioMetric: a ratio compares nothing")
-        return _read_ratio(ratio.quiet())
+        return read_queries(ratio) or _read_ratio(ratio.quiet())
     threshold = sli.get("thresholdMetric") or sli
     source = _read_threshold_source(threshold.quiet())
     return _threshold(source, objective) if source else None
@@ -72,6 +74,8 @@ def by_of(indicator: Indicator) -> tuple[str, ...]:
     """The dimensions that an indicator is measured by."""
     if isinstance(indicator, EventRatio):
         return indicator.total.by
+    if isinstance(indicator, QueryRatio):
+        return indicator.by
     return indicator.numerator.by if isinstance(indicator, SumRatio) else indicator.metric.by
 
 

@@ -48,6 +48,20 @@ class EventRatio:
 
 
 @dataclass(frozen=True)
+class QueryRatio:
+    """What two PromQL queries say of each minute: good (or bad) events among all. Never exact.
+
+    `server` names the Prometheus-compatible server; "" is the only one.
+    """
+
+    part: str
+    total: str
+    part_is_good: bool
+    by: tuple[str, ...] = ()
+    server: str = ""
+
+
+@dataclass(frozen=True)
 class Latency:
     """Values of a histogram at or below `threshold` (seconds) are good."""
 
@@ -98,7 +112,7 @@ class SumRatio:
     allowed: Fraction
 
 
-Indicator = EventRatio | Latency | GaugeThreshold | RateSlices | SumRatio
+Indicator = EventRatio | QueryRatio | Latency | GaugeThreshold | RateSlices | SumRatio
 
 
 @dataclass(frozen=True)
@@ -141,6 +155,11 @@ class Slo:
         """Whether it is about a sample that detectors judged: its rate has an interval, and it never pages."""
         total = self.indicator.total if isinstance(self.indicator, EventRatio) else None
         return isinstance(total, SignalMetric) and total.signal in SIGNALS and SIGNALS[total.signal].sampled
+
+    @property
+    def exact(self) -> bool:
+        """Whether its events are counted one by one, and not asked of a query."""
+        return not isinstance(self.indicator, QueryRatio)
 
     @property
     def budget(self) -> Fraction:

@@ -1,7 +1,7 @@
 """The language of the scenarios in tests/slo_engine/scenarios: traffic at times, ticks at minutes, what must be said.
 
     slo NAME TARGET: INDICATOR          requests | selector BAD TOTAL BY | ttft <= S | kv_cache <= X
-                                        cost <= $ for 1000 | tokens >= N a second [while waiting] | prometheus
+                                        cost <= $ for 1000 | tokens >= N a second [while waiting] | datadog | prometheus
     count A-B GROUP [SHAPE]: NAME N …   so many in each minute, straight into the ledger; names are good, bad, ttft≤S, …
     scrape TARGET A-B every S LABELS: SERIES+N …, SERIES=N …   pages of a vLLM target, from A on, up to and without B
     silent TARGET A-B every S           scrapes that fail
@@ -59,8 +59,8 @@ def slo_text(name: str, target: str, indicator: str, page: str = "true") -> str:
     if indicator.startswith("selector"):
         _, bad, total, by = indicator.split()
         return spec(ratio(f"selector: '{bad}', by: [{by}]", f"selector: '{total}', by: [{by}]", "bad"), goal, name)
-    if indicator == "prometheus":
-        foreign = "{metricSource: {type: prometheus, spec: {query: x}}}"
+    if indicator in ("datadog", "prometheus"):
+        foreign = f"{{metricSource: {{type: {indicator}, spec: {{query: sum(x)}}}}}}"
         return spec(f"{{ratioMetric: {{counter: true, good: {foreign}, total: {foreign}}}}}", goal, name)
     signal, op, value = indicator.split()[:3]
     word = {"<=": "lte", "<": "lt", ">=": "gte", ">": "gt"}[op]

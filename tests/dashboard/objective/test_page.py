@@ -72,6 +72,14 @@ def test_a_sampled_objective_shows_its_interval_and_that_it_is_uncorrected(world
     assert "Uncorrected: the share that the detector flags" in text
 
 
+def test_an_objective_over_queries_is_marked_as_not_exact(world: World, shown: Shown) -> None:
+    world.collected()
+    world.judged(status_row("asked", STABLE, exact=False, reason="not exact: each minute"))
+    text = shown("slo").text
+    assert "not exact: each minute" in text
+    assert "counts not exact" in " ".join(text.split())
+
+
 def test_what_does_not_exist_is_said(world: World, shown: Shown) -> None:
     burning(world)
     assert "There is no SLO nothing in force." in shown("slo", slo="nothing").text

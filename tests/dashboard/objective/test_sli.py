@@ -11,13 +11,16 @@ import pytest
 from core.buckets import MINUTES
 from core.durations import parse_prometheus
 from core.labels import make
-from core.measures import Measure
+from core.measures import TARGET_TIME, Measure
 from dashboard.debug.buckets import Buckets, Cells
 from dashboard.debug.span import Span
 from dashboard.objective import budget
 from dashboard.objective.budget import InForce, Spending
 from dashboard.objective.reading import read_course, revisions
 from dashboard.objective.sli import (
+    COVERED,
+    PART,
+    TOTAL,
     Description,
     Formula,
     Limit,
@@ -28,6 +31,8 @@ from dashboard.objective.sli import (
     read_description,
     read_policy,
 )
+from storage.ledger.dictionary import Atom
+from storage.plan import QueryMeasure
 from storage.slo import status
 from tests.slo_engine.world import START, World, ratio, spec, threshold
 
@@ -147,3 +152,17 @@ def test_nothing_counted_is_an_empty_course() -> None:
     assert isinstance(sli, Description)
     counted = count(Formula(sli, {}), Cells(nothing, nothing, nothing, nothing), {}, ())
     assert budget.burn_down(sli, counted, [], [InForce(0.0, MINUTES.width)]) == []  # type: ignore[arg-type]  # not reached
+
+
+def test_a_ratio_of_queries_is_counted_from_its_own_measure() -> None:
+    asked = QueryMeasure(part="sum(bad)", total="sum(all)", server="eu")
+    part, total = ({"measures": [asked.name], "where": f'count="{count}"', "layer": ""} for count in ("part", "total"))
+    shape = {"kind": "queries", "by": [], "part_is_good": False, "unit": 1.0, "part": part, "total": total}
+    found = read_description({"sli": shape | {"coverage": {"signal": "", "layer": "", "of": [asked.name]}}})
+    assert isinstance(found, Description)
+    formula = Formula(found, {})
+    time = Measure(TARGET_TIME, "", (("of", asked.name), ("state", "covered")))
+    columns = {measure: list(formula.ranges(Atom(measure, ()))) for measure in (asked.measure("part"), time)}
+    assert columns == {asked.measure("part"): [(PART, 0, 1)], time: [(COVERED, 0, 1)]}
+    assert list(formula.ranges(Atom(asked.measure("total"), ()))) == [(TOTAL, 0, 1)]
+    assert list(formula.ranges(Atom(asked.model_copy(update={"server": ""}).measure("total"), ()))) == []

@@ -29,6 +29,7 @@ def test_each_kind_of_indicator_has_an_example() -> None:
     slos = [slo for example in EXAMPLES for slo in read(load_text(example, "x")).slos]
     assert {type(slo.indicator).__name__ for slo in slos} == {
         "EventRatio",
+        "QueryRatio",
         "Latency",
         "GaugeThreshold",
         "RateSlices",

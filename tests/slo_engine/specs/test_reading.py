@@ -257,7 +257,8 @@ def test_an_sli_behind_a_reference_is_measured_and_its_objective_checked() -> No
 
 
 UNSUPPORTED = [
-    ("type: burnline", "type: prometheus", "metric sources of type 'prometheus' are served by a later version"),
+    ("type: burnline", "type: datadog", "metric sources of type 'datadog' are served by a later version"),
+    ("type: burnline", "type: prometheus", "signal and where is not served beside query, by, server"),
     ("      type: burnline\n", "", "metric sources without a type are served by a later version"),
     ("Occurrences", "RatioTimeslices", "budgetingMethod RatioTimeslices is served by a later version"),
     ("isRolling: true", "calendar: {startTime: 2024-01-01 00:00:00, timeZone: UTC}", "calendar windows are served by"),
