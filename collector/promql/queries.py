@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 LONGEST = 11_000
 """Points of a series in an answer that Prometheus allows."""
+_HANGS = ("connect", "timeout")
+"""Reasons to ask no other query in this round, for which the watermark waits; who hung is asked last in the next."""
 
 
 class Queries:
@@ -41,6 +43,7 @@ class Queries:
         self._names = {server.name, ""} if alone else {server.name}
         self._readers: dict[QueryMeasure, RatioReader] = {}
         self._failing: dict[QueryMeasure, str] = {}
+        self._hung_at: dict[QueryMeasure, float] = {}
 
     async def read(self, wanted: Iterable[QueryMeasure], goal: int) -> None:
         """Count every minute that ends by `goal` (Unix seconds). What is not answered is expected, and said once.
@@ -51,10 +54,13 @@ class Queries:
         self._readers = {one: known.get(one) or self._reader(one) for one in wanted if one.server in self._names}
         self._failing = {one: said for one, said in self._failing.items() if one in self._readers}
         unreachable: ScrapeError | None = None
-        for ratio, reader in self._readers.items():
-            error = await reader.catch_up(goal // MINUTE * MINUTE, unreachable)
-            unreachable = error if error is not None and error.reason == "connect" else None
+        for ratio in sorted(self._readers, key=lambda one: self._hung_at.get(one, 0.0)):
+            error = await self._readers[ratio].catch_up(goal // MINUTE * MINUTE, unreachable)
             self._say(ratio, "" if error is None else f"{error.reason}: {error}")
+            if error is None:
+                self._hung_at.pop(ratio, None)
+            elif unreachable is None and error.reason in _HANGS:
+                unreachable, self._hung_at[ratio] = error, self._clock.monotonic()
 
     def _reader(self, ratio: QueryMeasure) -> RatioReader:
         return RatioReader(self._db, self._dictionary, self._api, self._server, ratio, self._clock)

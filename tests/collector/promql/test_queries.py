@@ -208,6 +208,26 @@ def test_the_server_that_the_spec_names_is_asked(named: str, is_asked: bool, tmp
     assert bool(api.asked) == is_asked
 
 
+def test_a_query_that_hangs_is_asked_last_and_starves_no_other(tmp_path: Path) -> None:
+    hanging = [QueryMeasure(part=f"aa{n}(slow)", total="all * 1") for n in (1, 2)]
+    sound = RATIO.model_copy(update={"part": "z * 1"})
+    tried: list[str] = []
+
+    class Hanging(QueryServer):
+        async def _post(self, url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+            if "slow" in form["query"]:
+                tried.append(form["query"])
+                raise ScrapeError("timeout", "no whole answer within 30s")
+            return await super()._post(url, form)
+
+    found = reader(tmp_path, Hanging(), *hanging, sound)
+    for later in range(1, 4):
+        found.clock.advance(1)
+        found.round(START + 45.0 + later * MINUTE)
+    assert counts(rows_of(found.database), sound)[1] == 1250  # all 122 minutes of 10.25 are 1250.5
+    assert len(set(tried)) == 2
+
+
 def test_an_unreachable_server_is_not_asked_for_every_query(tmp_path: Path) -> None:
     class Unreachable(QueryServer):
         async def _post(self, url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
