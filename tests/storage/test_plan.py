@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+from random import Random
+from string import ascii_letters
+
+from core.measures import TARGET_TIME, Measure
+from slo_engine.specs.queries import LONGEST
 from storage import plan
 from storage.database import Database
+from storage.ledger.dictionary import Atom, Dictionary
+from storage.ledger.rows import open_source
 from storage.plan import MeasurePlan, QueryMeasure, SelectorMeasure
 
 ERRORS = SelectorMeasure(selector='x_total{code="500"}', by=("pod",))
@@ -49,3 +56,14 @@ def test_queries_are_kept_beside_selectors_and_their_change_is_a_revision(databa
     assert plan.current(database) == written == MeasurePlan(revision=2, selectors=(ALL,), queries=(asked,))
     assert asked.measure("part") != asked.measure("total")
     assert len({asked.name, asked.model_copy(update={"server": ""}).name}) == 2
+
+
+def test_the_longest_queries_that_specs_may_have_fit_the_ledgers_keys(database: Database) -> None:
+    random = Random(3)  # nothing that compresses
+    part, total = ("".join(random.choices(ascii_letters, k=LONGEST - 10)) for _ in range(2))
+    asked = QueryMeasure(part=part, total=total, server="s" * 60)
+    time = Measure(TARGET_TIME, "", (("of", asked.name), ("state", "expected")))
+    atoms = [Atom(measure, ()) for measure in (asked.measure("part"), asked.measure("total"), time)]
+    with database.write() as connection:
+        assert len(set(Dictionary().resolve(connection, atoms).values())) == 3
+    assert open_source(database, "promql", f"promql:{asked.server}:{asked.name}", 1.0).version == 0
