@@ -171,7 +171,9 @@ class CollectorShard:
 
     def _start(self, loop: TargetLoop) -> None:
         self._loops[loop.target.url] = loop
-        self._tasks[loop.target.url] = asyncio.create_task(loop.run())
+        task = asyncio.create_task(loop.run())
+        task.add_done_callback(lambda ended: _told(loop, ended))
+        self._tasks[loop.target.url] = task
 
     def _revive(self, loop: TargetLoop, job: ScrapeJob, target: Target) -> TargetLoop:
         loop.job, loop.health.job, loop.health.left_at = job, job.name, None
@@ -387,3 +389,12 @@ def _instance(loop: TargetLoop) -> tuple[str, str]:
     """By what the recent series tell targets apart."""
     labels = dict(loop.target.labels)
     return labels.get("job", ""), labels.get("instance", "")
+
+
+def _told(loop: TargetLoop, ended: asyncio.Task[None]) -> None:
+    """A loop ends by being cancelled; one that a fault of ours has ended says so, since nobody else would."""
+    error = None if ended.cancelled() else ended.exception()
+    if error is not None:
+        log.error("%s: not scraped any more, by a fault of ours", loop.target.url, exc_info=error)
+        loop.health.up, loop.health.error_reason = False, "internal"
+        loop.health.error = f"not scraped any more: {type(error).__name__}: {error}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.loop import TargetLoop
 from collector.settings import ScrapeJob, StaticTargets
 from tests.e2e.test_bad_targets import INTERVAL, Engine, Server, Shard, error_500, send, settled, static, until
 
@@ -54,5 +55,22 @@ def test_two_targets_with_the_same_labels_are_scraped_on_when_one_of_them_fails(
             shard = Shard(tmp_path, ScrapeJob(name="job", interval=INTERVAL, static=same))
             async with shard.running():
                 await until("both are scraped on", lambda: engine.counted > 8 and tried > 8)
+
+    asyncio.run(live())
+
+
+def test_a_fault_of_ours_that_ends_the_scraping_of_a_target_is_in_its_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(TargetLoop, "_store_raw", faulty)
+
+    async def live() -> None:
+        async with Server({"good": Engine()}).serving() as server:
+            shard = Shard(tmp_path, static(server.address, "good"))
+            async with shard.running():
+                await until("it is said", lambda: "ZeroDivisionError: by nothing" in str(shard.health()))
 
     asyncio.run(live())
