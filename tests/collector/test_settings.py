@@ -24,3 +24,13 @@ def test_a_part_is_a_member_of_a_set() -> None:
 def test_what_could_mean_something_else_is_refused(shard: str) -> None:
     with pytest.raises(ValidationError, match="shard"):
         CollectorSettings(shard=shard)
+
+
+@pytest.mark.parametrize(
+    ("shard", "reads", "name"), [("0", True, "0"), ("0/8", True, "parts"), ("2/8", False, "parts")]
+)
+def test_of_several_parts_the_first_reads_the_prometheus_servers_whatever_their_number(
+    shard: str, reads: bool, name: str
+) -> None:
+    settings = CollectorSettings(shard=shard)
+    assert (settings.reads_servers, settings.servers_name) == (reads, name)
