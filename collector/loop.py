@@ -70,6 +70,7 @@ class TargetLoop:
     _page_series: Sequence[Series] = field(default_factory=list)
     _page_refs: Refs = field(default_factory=_no_refs)
     _own_refs: tuple[int, ...] = ()
+    _own_labels: tuple[Labels, ...] = ()
 
     def change(self, target: Target, counting: Counting) -> None:
         """The same URL has other labels, another interval or timeout: its raw series end, its counts go on."""
@@ -195,8 +196,9 @@ class TargetLoop:
         return self.tools.series.ref(stored(one.name, one.labels, self.reader.names.fixed))
 
     def _store_own(self, scrape: Scrape, time: float) -> None:
+        self._own_labels = self._own_labels or labels_of(self.reader.labels)
         # Asked for each time: another target with the same labels may have ended them.
-        self._own_refs = tuple(self.tools.series.ref(labels) for labels in labels_of(self.reader.labels))
+        self._own_refs = tuple(map(self.tools.series.ref, self._own_labels))
         self.tools.series.add(_ms(time), self._own_refs, scrape.values())
 
     def _all_stale(self, time: float) -> None:
@@ -212,7 +214,7 @@ class TargetLoop:
 
     def _end_all(self, time: float) -> None:
         self._end(sorted({*self._page_refs.tolist(), *self._own_refs}), time)
-        self._page_series, self._page_refs, self._own_refs = [], _no_refs(), ()
+        self._page_series, self._page_refs, self._own_refs, self._own_labels = [], _no_refs(), (), ()
 
     def left(self) -> None:
         """The target left discovery: its series end here."""

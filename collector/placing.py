@@ -7,11 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from collector.counters import LARGEST
 from core.buckets import spread, start_of, tier_of_age
 from storage.ledger.rows import RowKey
 from storage.series.arrays import Ints
-
-_LARGEST = 2**63 - 1
 
 
 class Span:
@@ -39,7 +38,7 @@ class Span:
             yield self._row, counts
             return
         length, given = self.milliseconds, np.zeros_like(counts)
-        wide = int(counts.max(initial=0)) * length > _LARGEST
+        wide = int(counts.max(initial=0)) * length > LARGEST
         numbers = counts.astype(object) if wide else counts
         for key, elapsed in self._shares:
             upto = (numbers * elapsed // length).astype(np.int64)
