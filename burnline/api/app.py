@@ -14,6 +14,7 @@ from burnline.api import (
     canaries,
     deployments,
     errors,
+    gate,
     generations,
     health,
     incidents,
@@ -25,11 +26,11 @@ from burnline.api import (
     targets,
     tokens,
 )
+from burnline.api.admission import Admission
 from burnline.api.auth import Door
 from burnline.api.context import Context
 from burnline.api.document import Api
 from burnline.api.fields import known_only
-from burnline.api.gate import Gate
 from burnline.check import is_loopback
 from burnline.settings import ApiSettings
 from core.clock import Clock, SystemClock
@@ -37,6 +38,7 @@ from storage.database import Database
 
 _SUBJECTS = (
     slos,
+    gate,
     ledger,
     alerts,
     incidents,
@@ -70,5 +72,5 @@ def create_app(database: Database, settings: ApiSettings | None = None, clock: C
     app.include_router(runbooks.router())
     for subject in _SUBJECTS:
         app.include_router(subject.router(context), dependencies=[Depends(known_only)])
-    app.add_middleware(Gate, door=door, settings=settings, clock=clock, answers=answers)
+    app.add_middleware(Admission, door=door, settings=settings, clock=clock, answers=answers)
     return app

@@ -1,7 +1,7 @@
 """The command tree, and how errors leave it.
 
-Exit codes: 0 done; 1 the answer is no (a broken SLO file, a rejected page); 2 wrong use or configuration; 3 a part that
-a later version brings.
+Exit codes: 0 done; 1 the answer is no (a broken SLO file, a rejected page, a gate that is shut); 2 wrong use or
+configuration; 3 a gate has not enough data.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from burnline.cli import (
     debug,
     demo,
     deployments,
+    gate,
     incidents,
     ledger,
     parts,
@@ -45,6 +46,7 @@ app = typer.Typer(
 
 parts.register(app)
 demo.register(app)
+gate.register(app)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.add_typer(slo.app, name="slo")

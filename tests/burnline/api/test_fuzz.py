@@ -93,6 +93,8 @@ KNOWN: dict[str, dict[str, str]] = {
     "/api/v1/traces/{trace_id}": {"trace_id": TRACE},
 }
 
+ASKED: dict[str, dict[str, str]] = {"/api/v1/ledger": {"signal": "ttft"}, "/api/v1/gate": {"slo": "ttft"}}
+
 
 def test_what_is_there_is_told_as_the_document_says(known: tuple[Any, dict[str, str]]) -> None:
     document, headers = known
@@ -100,8 +102,7 @@ def test_what_is_there_is_told_as_the_document_says(known: tuple[Any, dict[str, 
     for operation in operations:
         if operation.method == "get":
             case = operation.Case(path_parameters=KNOWN.get(operation.path, {}))
-            if operation.path == "/api/v1/ledger":
-                case.query = {"signal": "ttft"}
+            case.query = ASKED.get(operation.path, {})
             answer = case.call_and_validate(headers=headers)
             assert answer.status_code == 200, (operation.path, answer.text)
             assert answer.text not in ("[]", "{}"), operation.path
