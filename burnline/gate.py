@@ -32,7 +32,9 @@ class Verdict(StrEnum):
 EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.NOT_ENOUGH_DATA: 3}
 _WORST_FIRST = (Verdict.FAIL, Verdict.NOT_ENOUGH_DATA, Verdict.PASS)
 
-_LACKING: dict[str, Any] = dict.fromkeys(("objective", "total", "sli", "budget_remaining", "coverage", "state", "reason"))
+_LACKING: dict[str, Any] = dict.fromkeys(
+    ("objective", "total", "sli", "budget_remaining", "coverage", "state", "reason")
+)
 """What an older engine's row may lack is not known."""
 
 Row = Mapping[str, Any]
