@@ -25,26 +25,31 @@ PROFILED = {
 
 _BOUNDS: dict[str, Bounds] = {family.name: family.bounds for family in families.ALL if family.bounds}
 _SCALARS = [family for family in families.ENGINE if not family.bounds and family.name != "vllm:cache_config_info"]
+_ADAPTERS = 10
+"""Series that may come, go and move, for each that does in a scrape."""
 _HANDLERS = ("/v1/chat/completions", "/v1/completions", "/health", "/metrics")
 
 
 class SimulatedTarget:
-    """One server's page. Each scrape changes about `changing` of the values and, if `churn` is not 0, gives that share
-    of the series away for new ones (adapters that come and go)."""
+    """One server's page. Each scrape changes about `changing` of the values and, if `churn` is not 0, adds, removes or
+    moves that share of the series (adapters that come and go, in an order of their own)."""
 
     def __init__(self, number: int, changing: float, churn: float = 0.0) -> None:
         self._rng = Random(number)
         self._changing = changing
         self._page = Page(f"model-{number % 7}", BEGAN - 3600)
         self.meters = _filled(self._rng)
-        self._adapters = 0
-        self.samples = _samples(self._page.render(self.meters))
-        self._replaced = round(self.samples * churn)
+        own = _samples(self._page.render(self.meters))
+        self._moves = round(own * churn)
+        self._adapters = list(range(_ADAPTERS * self._moves))
+        self._made = len(self._adapters)
+        self.samples = own + len(self._adapters)
 
     def scrape(self) -> bytes:
         """Let time pass and answer the page."""
         self.move()
-        self._adapters += self._replaced
+        for move in range(self._moves):
+            self._change_adapters(move)
         return self._page.render(self.meters) + self._adapter_lines()
 
     def requests(self) -> int:
@@ -87,14 +92,27 @@ class SimulatedTarget:
         self.meters.add(self._rng.randint(1, 900), *key)
         return 1
 
+    def _change_adapters(self, move: int) -> None:
+        """One series more, one less, or one in another place."""
+        place = self._rng.randrange(len(self._adapters))
+        if move % 3 != 0:
+            moved = self._adapters.pop(place)
+            place = self._rng.randrange(len(self._adapters))
+        if move % 3 == 1:
+            return
+        if move % 3 == 0:
+            self._made += 1
+            moved = self._made
+        self._adapters.insert(place, moved)
+
     def _adapter_lines(self) -> bytes:
-        """As many series as are replaced each time, so every one of them is on one page only."""
-        if not self._replaced:
+        if not self._moves:
             return b""
-        first = self._adapters
         lines = ["# TYPE vllm:lora_requests_info gauge"]
-        for number in range(first, first + self._replaced):
-            lines.append(f'vllm:lora_requests_info{{max_lora="8",running_lora_adapters="adapter-{number}"}} {BEGAN!r}')
+        lines.extend(
+            f'vllm:lora_requests_info{{max_lora="8",running_lora_adapters="adapter-{number}"}} {BEGAN!r}'
+            for number in self._adapters
+        )
         return ("\n".join(lines) + "\n").encode()
 
 

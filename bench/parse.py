@@ -22,7 +22,7 @@ from storage.plan import MeasurePlan
 
 _DIMENSIONS = ("model", "version", "region", "tenant")
 _PEER = "prometheus_client"
-_STEADY, _CHURNING = "the same series", "series replaced"
+_STEADY, _CHURNING = "the same series", "series changed"
 _VERIFIED_ROUNDS = 3
 
 _Sample = tuple[str, Labels, float]
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=200, help="targets (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="timed scrapes of each target (default: %(default)s)")
     parser.add_argument("--changing", type=float, default=0.3, help="share of values that a scrape changes")
-    parser.add_argument("--churn", type=float, default=0.01, help="share of series that a scrape replaces")
+    parser.add_argument("--churn", type=float, default=0.01, help="share of series that come, go or move")
     given = parser.parse_args(argv)
     size = _Size(given.size, given.rounds, given.changing, given.churn)
     return guarded(lambda: _measure(size))
@@ -110,7 +110,7 @@ def _measure(size: _Size) -> str:
     series = fleets[_STEADY][0].source.samples
     title = (
         f"Pages of {series} series from {size.targets} targets in rotation, {size.changing:.0%} of values changed and, "
-        f"where it says so, {size.churn:.0%} of series replaced a scrape: {python()}, CPU time, median of {size.rounds}"
+        f"where it says so, {size.churn:.0%} of series changed a scrape: {python()}, CPU time, median of {size.rounds}"
     )
     peer = medians[_PEER]
     rows = [

@@ -77,8 +77,10 @@ class LayoutKeeper:
 
     def _renamed(self, old: Iterable[RawSeries], new: Iterable[RawSeries]) -> bool:
         """Take note of the names that came and went; whether the page has others than before."""
-        change = Counter(one.name for one in new)
-        change.subtract(one.name for one in old)
+        change, went = Counter([one.name for one in new]), Counter([one.name for one in old])
+        if change == went:
+            return False
+        change.subtract(went)
         other = any((self._names[name] > 0) != (self._names[name] + n > 0) for name, n in change.items())
         self._names.update(change)
         return other

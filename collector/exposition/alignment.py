@@ -2,59 +2,50 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from storage.series.arrays import Ints, Words
 
-_CHUNK = 256
-_REACH = 64
-"""Lines that may have come or gone in one place."""
-_LINES_A_BREAK = 16
-"""A page with more breaks than one in so many lines is another page: it is read anew."""
+_KNOWN_SHARE = 2
+"""A page of which under one line in so many is known is another page: it is read anew."""
 
 
-def align(new: Words, old: Words) -> Ints | None:
+class Index(NamedTuple):
+    """Lines by their signatures in rising order, and the line of each; equal ones in the order of the page."""
+
+    signatures: Words
+    lines: Ints
+
+    @classmethod
+    def of(cls, signatures: Words) -> Index:
+        """The index of a page's lines."""
+        order = signatures.argsort(kind="stable")
+        return cls(signatures[order], order)
+
+
+def align(new: Index, old: Index) -> Ints | None:
     """For each line of the new page the same line of the old one, -1 where it came; None where too much differs.
 
-    Lines are given by their signatures; those that are found run in the order of both pages.
+    No line of the old page is found twice. Of several with one signature, the first is the first and so on.
     """
-    found = np.full(len(new), -1, np.int64)
-    breaks = len(new) // _LINES_A_BREAK + 2
-    i = j = 0
-    while i < len(new) and j < len(old):
-        length = _alike(new[i : i + _CHUNK], old[j : j + _CHUNK])
-        found[i : i + length] = np.arange(j, j + length)
-        i, j = i + length, j + length
-        if length == _CHUNK:
-            continue
-        breaks -= 1
-        step = _resume(new[i : i + _REACH].tolist(), old[j : j + _REACH].tolist())
-        if breaks < 0 or step is None:
-            return None
-        i, j = i + step[0], j + step[1]
+    if not len(old.signatures):
+        return None
+    places = old.signatures.searchsorted(new.signatures) + _turns(new.signatures)
+    within = places < len(old.signatures)
+    hits = ((old.signatures[places * within] == new.signatures) & within).nonzero()[0]
+    if len(hits) * _KNOWN_SHARE < len(new.signatures):
+        return None
+    found = np.full(len(new.signatures), -1, np.int64)
+    found[new.lines[hits]] = old.lines[places[hits]]
     return found
 
 
-def _alike(left: Words, right: Words) -> int:
-    """How many lines from the beginning are the same."""
-    shorter = min(len(left), len(right))
-    differ = left[:shorter] != right[:shorter]
-    first = int(differ.argmax()) if shorter else 0
-    return first if shorter and differ[first] else shorter
-
-
-def _resume(new: list[int], old: list[int]) -> tuple[int, int] | None:
-    """How many lines to pass over on either page until they are alike again: as few as possible."""
-    if not new or not old:
-        return len(new), len(old)
-    places: dict[int, int] = {}
-    for place, signature in enumerate(old):
-        places.setdefault(signature, place)
-    best: tuple[int, int] | None = None
-    for place, signature in enumerate(new):
-        if best is not None and place >= sum(best):
-            break
-        behind = places.get(signature)
-        if behind is not None and (best is None or place + behind < sum(best)):
-            best = place, behind
-    return best if best is not None or len(new) == len(old) == _REACH else (len(new), len(old))
+def _turns(rising: Words) -> Ints:
+    """How many of the same value stand before each."""
+    every = np.arange(len(rising))
+    first = np.ones(len(rising), np.bool_)
+    np.not_equal(rising[1:], rising[:-1], out=first[1:])
+    begins: Ints = np.maximum.accumulate(np.where(first, every, 0))
+    return every - begins

@@ -10,8 +10,14 @@ from storage.series.arrays import Bytes, Ints, Words
 
 _BREAK, _SPACE, _HASH = b"\n #"
 _WORD = 8
-_FACTORS = tuple(np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
-"""Odd numbers whose bits are spread: a multiplication by each keeps four words of a key apart."""
+_EIGHTHS = (2, 4, 5, 6, 8)
+"""Where the words of a key stand that tell it from others, after its first: a label that differs is hardly ever between
+them, and equal signatures are told apart by their order."""
+_FACTORS = tuple(
+    np.uint64(n)
+    for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
+)
+"""Odd numbers whose bits are spread: a multiplication by each keeps the words of a key apart."""
 
 
 class Lines(NamedTuple):
@@ -50,14 +56,14 @@ class Lines(NamedTuple):
         """A number for what stands before each value: equal for equal texts, and hardly ever for others."""
         # Every eight bytes of the page as one number, wherever they begin.
         words = np.ndarray((len(self.data),), "<u8", self.body + bytes(_WORD), strides=(1,))
-        first, final = self.starts, self.starts + np.maximum(cuts - _WORD, 0)
+        reach = np.maximum(cuts - _WORD, 0)
         known = _mask(cuts)
-        found = cuts.astype(np.uint64)
-        for factor, place in zip(
-            _FACTORS, ((first + final) // 2, np.maximum(final - _WORD, first), final), strict=True
-        ):
-            found = (found ^ (words[place] & known)) * factor
-        return found ^ (words[first] & known)
+        found = words[self.starts] & known
+        found ^= cuts.view(np.uint64)
+        for factor, eighths in zip(_FACTORS, _EIGHTHS, strict=True):
+            found *= factor
+            found ^= words[self.starts + (reach * eighths >> 3)] & known
+        return found
 
 
 def _mask(cuts: Ints) -> Words:

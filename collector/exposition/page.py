@@ -76,7 +76,8 @@ class _Draft:
 
 
 class _Came(NamedTuple):
-    """A sample on a line that the page before lacks; `cut`: the length of what stands before its value."""
+    """A sample on a line that the page before lacks, or has elsewhere; `cut`: the length of what stands before its
+    value; `new`: no other line can tell the same series."""
 
     cut: int
     value: float
@@ -177,28 +178,40 @@ class PageReader:
         if numbers is None:
             return None
         came = laid.came()
-        if not came and len(laid.old) == len(last.lines):
-            page: Template | None = replace(last, lines=laid.lines, values=last.values.copy())
+        if not came and laid.in_place:
+            page = replace(last, lines=laid.lines, values=last.values.copy())
             unique, self._known = True, None
         else:
-            fresh = [self._came(laid.lines.text(line)) for line in came]
-            page = _patched(laid, last, came, [one for one in fresh if one is not None])
-            unique = all(one is not None and one.new for one in fresh)
-        if page is None:
-            return None
+            fresh = self._fresh([laid.lines.text(line) for line in came], _gone(laid, last))
+            if fresh is None:
+                return None
+            page = _patched(laid, last, came, fresh) if laid.in_place else _rebuilt(laid, last, came, fresh)
+            unique = all(one.new for one in fresh)
         page.values[page.ranks[laid.changed]] = numbers
         return _Draft(page.series, page.values, {}, page.types, page, unique)
 
-    def _came(self, line: bytes) -> _Came | None:
-        """The sample on a plain line; None for one that is written otherwise."""
+    def _fresh(self, lines: list[bytes], gone: dict[bytes, Series]) -> list[_Came] | None:
+        """The samples on plain lines, None where one is written otherwise. `gone`: series that may stand there now."""
+        cuts = [line.rfind(b" ") + 1 for line in lines]
+        values = _numbers([line[cut:] for line, cut in zip(lines, cuts, strict=True)])
+        if values is None:
+            return None
+        found = []
+        for line, cut, value in zip(lines, cuts, values, strict=True):
+            moved = gone.pop(line[:cut], None)
+            one = _Came(cut, value, moved, new=True) if moved else self._came(line, cut, value)
+            if one is None:
+                return None
+            found.append(one)
+        return found
+
+    def _came(self, line: bytes, cut: int, value: float) -> _Came | None:
         self._taken += len(line)
-        cut = line.rfind(b" ") + 1
-        value = number(line[cut:])
         try:
-            series = plain_series(line[: cut - 1])
+            series = plain_series(line[: cut - 1]) if cut else None
         except PageRejected:
             return None
-        if series is None or value is None or not cut:
+        if series is None:
             return None
         new = series not in self._all()
         self._all().add(series)
@@ -321,6 +334,18 @@ def _texts_of(page: Template) -> dict[bytes, Series]:
     return {body[begin:end]: one for begin, end, one in zip(begins.tolist(), ends.tolist(), page.series, strict=True)}
 
 
+def _gone(laid: Laid, last: Template) -> dict[bytes, Series]:
+    """The series whose lines were not found where they were, by what stands before their values."""
+    gone = np.ones(len(last.lines), np.bool_)
+    gone[laid.old[laid.old >= 0]] = False
+    lines = np.flatnonzero(gone & (last.ranks >= 0))
+    begins = last.lines.starts[lines]
+    ends = begins + last.cuts[lines]
+    body, ranks = last.lines.body, last.ranks[lines].tolist()
+    spans = zip(begins.tolist(), ends.tolist(), ranks, strict=True)
+    return {body[begin:end]: last.series[rank] for begin, end, rank in spans}
+
+
 def _tokens(laid: Laid, last: Template) -> list[bytes]:
     """The values that changed, as written."""
     begins = laid.lines.starts[laid.changed] + last.cuts[laid.old[laid.changed]]
@@ -329,10 +354,18 @@ def _tokens(laid: Laid, last: Template) -> list[bytes]:
     return [body[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
 
 
-def _patched(laid: Laid, last: Template, came: list[int], fresh: list[_Came]) -> Template | None:
-    """The template with the samples that came, without those that went; None where one of them could not be read."""
-    if len(came) != len(fresh):
-        return None
+def _patched(laid: Laid, last: Template, came: list[int], fresh: list[_Came]) -> Template:
+    """The template with other samples on some lines."""
+    page = replace(last, lines=laid.lines, cuts=last.cuts.copy(), values=last.values.copy(), series=list(last.series))
+    page.index = None
+    page.cuts[came] = [one.cut for one in fresh]
+    for rank, one in zip(last.ranks[came].tolist(), fresh, strict=True):
+        page.series[rank], page.values[rank] = one.series, one.value
+    return page
+
+
+def _rebuilt(laid: Laid, last: Template, came: list[int], fresh: list[_Came]) -> Template:
+    """The template with the samples that came, without those that went, in the order of the page."""
     cuts = last.cuts[laid.old]
     cuts[came] = [one.cut for one in fresh]
     sample = last.ranks[laid.old] >= 0
@@ -344,7 +377,7 @@ def _patched(laid: Laid, last: Template, came: list[int], fresh: list[_Came]) ->
     values = last.values[before]
     values[ranks[came]] = [one.value for one in fresh]
     series = _spliced(last.series, before, iter(fresh))
-    return Template(laid.lines, cuts, ranks, places, series, values, last.types)
+    return Template(laid.lines, cuts, ranks, places, series, values, last.types, laid.own)
 
 
 def _spliced(old: list[Series], before: Ints, fresh: Iterator[_Came]) -> list[Series]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from collector.exposition.alignment import align
+from collector.exposition.alignment import Index, align
 from collector.exposition.lines import Lines
 from collector.exposition.series import Series
 from storage.series.arrays import Bools, Bytes, Floats, Ints
@@ -21,7 +21,7 @@ from storage.series.arrays import Bools, Bytes, Floats, Ints
 _LINES_A_RUN = 4
 """A page with more stretches than one in so many lines has moved as a whole (a process that began anew): it is read
 anew, for comparing short stretches costs more."""
-_LINES_A_CHANGE = 32
+_LINES_A_CHANGE = 12
 """Where more lines than one in so many are others in their place, lines have moved."""
 
 
@@ -37,15 +37,28 @@ class Template:
     series: list[Series]
     values: Floats
     types: Mapping[str, str]
+    index: Index | None = None
+
+    def indexed(self) -> Index:
+        """The lines by the signatures of what stands before their values."""
+        if self.index is None:
+            self.index = Index.of(self.lines.signatures(self.cuts))
+        return self.index
 
 
 class Laid(NamedTuple):
-    """A page beside its template: the template's line for each line of the page (-1: it came), and the lines that are
-    known and have another value."""
+    """A page beside its template: the template's line for each line of the page (-1: it came), the lines that are
+    known and have another value, and the page's `own` index where it was made."""
 
     lines: Lines
     old: Ints
     changed: Ints
+    own: Index | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether every known line is where it was."""
+        return self.own is None
 
     def came(self) -> list[int]:
         """The lines that the template lacks."""
@@ -86,15 +99,18 @@ def _in_place(lines: Lines, template: Template) -> Laid | None:
 
 def _aligned(lines: Lines, template: Template) -> Laid | None:
     """Every line against the one with the same signature; None where too few are found."""
-    old = align(lines.signatures(lines.cuts()), template.lines.signatures(template.cuts))
-    new = np.flatnonzero(old >= 0) if old is not None else ()
-    if old is None or not len(new):
+    index = Index.of(lines.signatures(lines.cuts()))
+    old = align(index, template.indexed())
+    if old is None:
         return None
+    new = (old >= 0).nonzero()[0]
+    if (old[new[1:]] < old[new[:-1]]).any():  # some moved: compared in the order in which they were
+        new = new[old[new].argsort()]
     found = _compare(lines.starts[new], lines, template, old[new])
     if found is None:
         return None
     old[new[found.unlike]] = -1
-    return Laid(lines, old, new[found.changed])
+    return Laid(lines, old, new[found.changed], index)
 
 
 def _compare(starts: Ints, lines: Lines, template: Template, old: Ints | None = None) -> _Compared | None:
@@ -132,13 +148,19 @@ def _mark(differs: Bools, ours: Bytes, theirs: Bytes, begins: Ints, ends: Ints, 
 
 
 def _keeps_comments(laid: Laid, template: Template) -> bool:
-    """Whether every line without a value is still there, and none came."""
-    known = laid.old >= 0
-    if len(laid.old) == len(template.lines) and known.all():
-        return True
-    kept = laid.old[known]
-    gone = np.ones(len(template.lines), np.bool_)
-    gone[kept] = False
-    starts = laid.lines.starts[~known]
-    plain = (laid.lines.data[starts] != ord("#")) & (laid.lines.data[starts] != ord("\n"))
-    return bool((template.ranks[gone] >= 0).all() and plain.all())
+    """Whether every line without a value is still there and in its order, and none came."""
+    came = (laid.old < 0).nonzero()[0]
+    if not _are_samples(laid.lines, came):
+        return False
+    if laid.in_place:
+        return bool((template.ranks[came] >= 0).all())
+    comments = template.ranks < 0
+    kept = laid.old[comments[laid.old]]
+    kept = kept[kept >= 0]
+    return len(kept) == np.count_nonzero(comments) and bool((kept[1:] > kept[:-1]).all())
+
+
+def _are_samples(lines: Lines, places: Ints) -> bool:
+    """Whether these lines are neither comments nor empty."""
+    begins = lines.data[lines.starts[places]]
+    return bool(((begins != ord("#")) & (begins != ord("\n"))).all())
