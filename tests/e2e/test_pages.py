@@ -59,6 +59,10 @@ class Looked(NamedTuple):
             "[...document.querySelectorAll('body, .stMain')].map(e => e.scrollWidth - e.clientWidth)"
         )
         assert max(wide) <= 0, f"{name} is wider than the window by {max(wide)} px"
+        over = self.page.evaluate(
+            "[...document.querySelectorAll('.bl-table')].map(e => e.scrollWidth - e.parentElement.clientWidth)"
+        )
+        assert max(over, default=0) <= 1, f"a table on {name} reaches over what holds it by {max(over)} px"
         for sign in ("Traceback", "NaN", "undefined", "encountered an error", "cannot be drawn"):
             assert sign not in text, f"{sign} on {name}:\n{text}"
         assert not re.search(r"\bnan\b", text), text
