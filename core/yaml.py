@@ -6,6 +6,7 @@ Loaded as YAML 1.2 with plain dict, list, str, int, float, bool and None; timest
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,19 @@ def load_text(text: str, file: str) -> list[Document]:
         raise ConfigError(
             f"not valid YAML: {str(error).splitlines()[0] if str(error) else error!r}", Place(file, 1)
         ) from None
+
+
+def dump_text(value: Any) -> str:
+    """Plain values as one YAML document, keys in their order, no line folded."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - 60 ms to import
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    setattr(yaml, "sort_base_mapping_type_on_output", False)  # noqa: B010 - typed as None there
+    yaml.width = 1_000_000
+    into = StringIO()
+    yaml.dump(value, into)
+    return into.getvalue()
 
 
 def _document(node: Any, file: str) -> Document:

@@ -31,6 +31,27 @@ def validate(
 
 
 @app.command()
+def convert(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders of Sloth, Pyrra, slo-generator")],
+    out: Annotated[str, typer.Option(help="Folder to write one file an SLO to; - prints them")] = "-",
+    period: Annotated[str, typer.Option(help="Window of SLOs whose tool writes none into its files")] = "30d",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Turn SLO files of Sloth, Pyrra and slo-generator into OpenSLO v1, and say what could not be carried over.
+
+    Each line on stderr is `file:line: kind: key: why`. Kind lost: Burnline has no place for it; ignored: the file's own
+    tool drops it, too; chosen: carried over, and how. Exit code 0 when all was carried over, 4 when something is lost
+    or ignored, 1 when a file is wrong: then nothing is written.
+
+    Example: burnline slo convert sloth/*.yaml --out slos/
+    """
+    from burnline.converting import run
+
+    raise typer.Exit(run(paths, out, period, force=force, as_json=json))
+
+
+@app.command()
 def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Show budgets and burn rates as the engine last saw them. Example: burnline slo status --json"""
     from storage import slo as store

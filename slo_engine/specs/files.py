@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import ConfigError
 from core.yaml import Document, Path_, load_file
-from slo_engine.specs.dialects import API_VERSION, refusal, version_of
+from slo_engine.specs.dialects import (
+    API_VERSION,
+    DEFAULT_PERIOD,
+    Converted,
+    Remark,
+    convert,
+    dialect_of,
+    refusal,
+    version_of,
+)
 from slo_engine.specs.kinds import KINDS
 from slo_engine.specs.model import Problem
 from slo_engine.specs.node import Node, nearest, problem_at
@@ -19,12 +28,16 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True)
 class Object:
-    """One OpenSLO v1 object of a known kind; `sound` when its own rules found nothing."""
+    """One OpenSLO v1 object of a known kind; `sound` when its own rules found nothing.
+
+    `origin` is there where it was written for another tool and converted.
+    """
 
     kind: str
     name: str
     node: Node
     sound: bool
+    origin: Converted | None = None
 
 
 def read_documents(paths: Sequence[Path], found: list[Problem]) -> list[Document]:
@@ -65,14 +78,22 @@ def _is_spec(file: Path, folder: Path) -> bool:
     return file.suffix in ENDINGS and not hidden and file.is_file()
 
 
-def read_objects(documents: Sequence[Document], found: list[Problem]) -> list[Object]:
-    """Every object that is OpenSLO v1 and of a known kind, checked by itself."""
+def read_objects(
+    documents: Sequence[Document], found: list[Problem], remarks: list[Remark], period: str = DEFAULT_PERIOD
+) -> list[Object]:
+    """Every object of a known kind, checked by itself; those of other tools as the OpenSLO objects they become.
+
+    `remarks` takes what is to be said about these. `period` is the window where their files have none.
+    """
     refused: set[tuple[str, str]] = set()
     objects = []
     for document in documents:
         for node in _roots(document, found):
             if version_of(node.value) == API_VERSION:
                 objects += _checked(node)
+            elif dialect := dialect_of(node.value):
+                converted = convert(dialect, node, period, remarks)
+                objects += [replace(item, origin=one) for one in converted for item in _written(one, found)]
             elif isinstance(node.value, dict):
                 # One error for a file of another dialect, not one for each of its objects.
                 message = refusal(node.value)
@@ -82,6 +103,11 @@ def read_objects(documents: Sequence[Document], found: list[Problem]) -> list[Ob
             else:
                 node.report(f"must be a mapping, not {node.type}")
     return objects
+
+
+def _written(converted: Converted, found: list[Problem]) -> list[Object]:
+    """The object of a converted document, checked as if it had been written as OpenSLO."""
+    return _checked(Node(converted.document, (), converted.document.value, found))
 
 
 def _roots(document: Document, found: list[Problem]) -> list[Node]:

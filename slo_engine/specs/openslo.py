@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.yaml import Document
+from slo_engine.specs.dialects import DEFAULT_PERIOD, Remark
 from slo_engine.specs.files import Object, read_documents, read_objects
 from slo_engine.specs.model import Catalogue, Problem, Slo
 from slo_engine.specs.reading import read_slo
 from slo_engine.specs.references import Index, check_references, index
 
 
-def load(paths: Sequence[Path]) -> Catalogue:
+@dataclass(frozen=True)
+class SpecSet:
+    """What was read together: the catalogue, its objects, the same by kind and name, and what was said of other
+    tools' files."""
+
+    catalogue: Catalogue
+    objects: tuple[Object, ...]
+    known: Index
+    remarks: tuple[Remark, ...]
+
+
+def load(paths: Sequence[Path], *, period: str = DEFAULT_PERIOD) -> Catalogue:
     """Read files and folders (recursively) as one set.
 
     Nothing is raised for what stands in a file: a broken object becomes a problem, the sound ones become SLOs.
     """
-    found: list[Problem] = []
-    return _catalogue(read_documents(paths, found), found)
+    return load_set(paths, period=period).catalogue
 
 
 def read(documents: Sequence[Document]) -> Catalogue:
     """Read documents that are loaded already, as one set."""
-    return _catalogue(documents, [])
+    return read_set(documents, []).catalogue
 
 
-def _catalogue(documents: Sequence[Document], found: list[Problem]) -> Catalogue:
-    objects = read_objects(documents, found)
+def load_set(paths: Sequence[Path], *, period: str = DEFAULT_PERIOD) -> SpecSet:
+    """Read files and folders as one set, with the objects that its SLOs were made of."""
+    found: list[Problem] = []
+    return read_set(read_documents(paths, found), found, period=period)
+
+
+def read_set(documents: Sequence[Document], found: list[Problem], *, period: str = DEFAULT_PERIOD) -> SpecSet:
+    """The same of documents that are loaded already; `found` holds what was wrong on the way here."""
+    remarks: list[Remark] = []
+    objects = read_objects(documents, found, remarks, period)
     known = index(objects)
     check_references(objects, known)
     slos = _slos(objects, known)
-    return Catalogue(slos, tuple(sorted(set(found))))
+    catalogue = Catalogue(slos, tuple(sorted(set(found))))
+    return SpecSet(catalogue, tuple(objects), known, tuple(sorted(set(remarks))))
 
 
 def _slos(objects: Sequence[Object], known: Index) -> tuple[Slo, ...]:
@@ -43,5 +64,14 @@ def _slos(objects: Sequence[Object], known: Index) -> tuple[Slo, ...]:
             if slo.name in taken:
                 item.node.report(f"the objective's name {slo.name!r} is taken by {taken[slo.name].source}")
             else:
-                taken[slo.name] = slo
+                taken[slo.name] = _with_origin(slo, item)
     return tuple(sorted(taken.values(), key=lambda slo: (slo.source.file, slo.source.line, slo.name)))
+
+
+def _with_origin(slo: Slo, item: Object) -> Slo:
+    """The SLO with a note on what of another tool's file has no effect."""
+    if item.origin is None:
+        return slo
+    lost = len({remark.key for remark in item.origin.remarks if remark.kind != "chosen"})
+    note = f"of its file for {item.origin.tool}, {lost} keys have no effect: `burnline slo convert` names them"
+    return replace(slo, notes=(*slo.notes, note)) if lost else slo

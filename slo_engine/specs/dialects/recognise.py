@@ -1,4 +1,4 @@
-"""Which SLO dialect a document that is not OpenSLO v1 looks like."""
+"""What a document that nothing reads looks like: the refusal names it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def version_of(value: Any) -> Any:
 def refusal(value: Mapping[str, Any]) -> str:
     """What is wrong with an object whose apiVersion is not openslo/v1; names the dialect where it is known."""
     version = version_of(value)
-    only = f"only {API_VERSION} is read"
+    only = f"only {API_VERSION} is read, and files of Sloth, Pyrra and slo-generator"
     if name := _by_version(version or value.get("version"), value.get("kind")):
         return f"this looks like {name}: {only}"
     if version is None:
