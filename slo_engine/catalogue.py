@@ -50,7 +50,7 @@ class SloFiles:
     def _read(self) -> tuple[Slo, ...]:
         slos = [slo for name in self._settings.packs for slo in load_pack(name).slos]
         if self._settings.slos:
-            catalogue = load(self._settings.slos)
+            catalogue = load(self._settings.slos, lenient=self._settings.lenient)
             if catalogue.problems:
                 raise SpecError("\n".join(str(problem) for problem in catalogue.problems))
             slos += catalogue.slos

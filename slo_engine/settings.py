@@ -65,7 +65,10 @@ class EngineSettings(BaseModel):
 
     tick_interval: Duration = Field(default=15.0, gt=0, description="time between two evaluations")
     lease_ttl: Duration = Field(default=10.0, gt=0, description="a leader that is silent for this long is replaced")
-    slos: tuple[Path, ...] = Field(default=(), description="OpenSLO files and folders, re-read on change")
+    slos: tuple[Path, ...] = Field(default=(), description="SLO files and folders, re-read on change")
+    lenient: bool = Field(
+        default=False, description="read SLO files as OpenSLO's text allows, where its own SDK is stricter"
+    )
     packs: tuple[str, ...] = Field(default=("llm-serving",), description="packs of SLOs that Burnline brings")
     runbook_url: str = Field(
         default="",

@@ -14,20 +14,30 @@ app = typer.Typer(help="SLO files, and how the SLOs stand.", rich_markup_mode=No
 
 @app.command()
 def validate(
-    paths: Annotated[list[Path], typer.Argument(help="OpenSLO files or folders")], json: JsonOption = False
+    paths: Annotated[list[Path], typer.Argument(help="SLO files or folders")],
+    lenient: Annotated[bool, typer.Option("--lenient", help="Take what OpenSLO's text allows, too")] = False,
+    json: JsonOption = False,
 ) -> None:
-    """Check OpenSLO files. Exit code 0 when all are right, else 1 with one `file:line: message` for each error.
+    """Check SLO files: OpenSLO v1, and those of Sloth, Pyrra and slo-generator by their own tool's rules.
+
+    Exit code 0 when all are right, else 1 with one `file:line: message` for each error. OpenSLO is checked as its Go
+    SDK 0.9.2 does; --lenient also takes what only its text and old schema allow, with a note for each.
 
     Example: burnline slo validate slos/ extra.yaml
     """
-    from slo_engine.specs import validate as validate_files
+    from slo_engine.specs.validate import examine
 
-    problems = validate_files(paths)
+    found = examine(paths, lenient=lenient)
     if json:
-        print_json([{"file": p.file, "line": p.line, "message": p.message} for p in problems])
-    for problem in problems:
-        typer.echo(str(problem), err=True)
-    raise typer.Exit(1 if problems else 0)
+        print_json(
+            {
+                "problems": [{"file": p.file, "line": p.line, "message": p.message} for p in found.problems],
+                "notes": [{"file": n.file, "line": n.line, "key": n.key, "message": n.message} for n in found.notes],
+            }
+        )
+    for line in (*found.problems, *found.notes):
+        typer.echo(str(line), err=True)
+    raise typer.Exit(1 if found.problems else 0)
 
 
 @app.command()

@@ -38,7 +38,7 @@ class Conversion(NamedTuple):
     @property
     def losses(self) -> int:
         """How many keys have no effect in what was written."""
-        return sum(remark.kind != "chosen" for remark in self.remarks)
+        return sum(remark.is_loss for remark in self.remarks)
 
 
 def convert_files(paths: Sequence[Path], period: str) -> Conversion:

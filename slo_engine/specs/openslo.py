@@ -9,6 +9,7 @@ from pathlib import Path
 from core.yaml import Document
 from slo_engine.specs.dialects import DEFAULT_PERIOD, Remark
 from slo_engine.specs.files import Object, read_documents, read_objects
+from slo_engine.specs.lenient import Leniency, loosen
 from slo_engine.specs.model import Catalogue, Problem, Slo
 from slo_engine.specs.reading import read_slo
 from slo_engine.specs.references import Index, check_references, index
@@ -25,12 +26,13 @@ class SpecSet:
     remarks: tuple[Remark, ...]
 
 
-def load(paths: Sequence[Path], *, period: str = DEFAULT_PERIOD) -> Catalogue:
+def load(paths: Sequence[Path], *, lenient: bool = False) -> Catalogue:
     """Read files and folders (recursively) as one set.
 
     Nothing is raised for what stands in a file: a broken object becomes a problem, the sound ones become SLOs.
+    `lenient` also takes what OpenSLO's text or schema allows where its SDK does not.
     """
-    return load_set(paths, period=period).catalogue
+    return load_set(paths, lenient=lenient).catalogue
 
 
 def read(documents: Sequence[Document]) -> Catalogue:
@@ -38,24 +40,30 @@ def read(documents: Sequence[Document]) -> Catalogue:
     return read_set(documents, []).catalogue
 
 
-def load_set(paths: Sequence[Path], *, period: str = DEFAULT_PERIOD) -> SpecSet:
+def load_set(paths: Sequence[Path], *, period: str = DEFAULT_PERIOD, lenient: bool = False) -> SpecSet:
     """Read files and folders as one set, with the objects that its SLOs were made of."""
     found: list[Problem] = []
-    return read_set(read_documents(paths, found), found, period=period)
+    return read_set(read_documents(paths, found), found, period=period, lenient=lenient)
 
 
-def read_set(documents: Sequence[Document], found: list[Problem], *, period: str = DEFAULT_PERIOD) -> SpecSet:
+def read_set(
+    documents: Sequence[Document], found: list[Problem], *, period: str = DEFAULT_PERIOD, lenient: bool = False
+) -> SpecSet:
     """The same of documents that are loaded already; `found` holds what was wrong on the way here."""
     remarks: list[Remark] = []
+    leniencies: list[Leniency] = []
+    if lenient:
+        documents, leniencies = loosen(documents)
     objects = read_objects(documents, found, remarks, period)
     known = index(objects)
     check_references(objects, known)
-    slos = _slos(objects, known)
+    slos = _slos(objects, known, leniencies)
     catalogue = Catalogue(slos, tuple(sorted(set(found))))
-    return SpecSet(catalogue, tuple(objects), known, tuple(sorted(set(remarks))))
+    said = {*remarks, *(leniency.remark for leniency in leniencies)}
+    return SpecSet(catalogue, tuple(objects), known, tuple(sorted(said)))
 
 
-def _slos(objects: Sequence[Object], known: Index) -> tuple[Slo, ...]:
+def _slos(objects: Sequence[Object], known: Index, leniencies: Sequence[Leniency]) -> tuple[Slo, ...]:
     taken: dict[str, Slo] = {}
     for item in objects:
         if item.kind != "SLO" or not item.sound or known.get((item.kind, item.name)) is not item:
@@ -64,14 +72,16 @@ def _slos(objects: Sequence[Object], known: Index) -> tuple[Slo, ...]:
             if slo.name in taken:
                 item.node.report(f"the objective's name {slo.name!r} is taken by {taken[slo.name].source}")
             else:
-                taken[slo.name] = _with_origin(slo, item)
+                taken[slo.name] = _with_notes(slo, item, leniencies)
     return tuple(sorted(taken.values(), key=lambda slo: (slo.source.file, slo.source.line, slo.name)))
 
 
-def _with_origin(slo: Slo, item: Object) -> Slo:
-    """The SLO with a note on what of another tool's file has no effect."""
-    if item.origin is None:
-        return slo
-    lost = len({remark.key for remark in item.origin.remarks if remark.kind != "chosen"})
-    note = f"of its file for {item.origin.tool}, {lost} keys have no effect: `burnline slo convert` names them"
-    return replace(slo, notes=(*slo.notes, note)) if lost else slo
+def _with_notes(slo: Slo, item: Object, leniencies: Sequence[Leniency]) -> Slo:
+    """The SLO with notes on what of another tool's file has no effect, and on what was read leniently."""
+    place = item.node.document.place(item.node.path)
+    notes = [f"{leniency.remark.key}: {leniency.remark.message}" for leniency in leniencies if leniency.of == place]
+    if item.origin and (lost := len({remark.key for remark in item.origin.remarks if remark.is_loss})):
+        notes.append(
+            f"of its file for {item.origin.tool}, {lost} keys have no effect: `burnline slo convert` names them"
+        )
+    return replace(slo, notes=(*slo.notes, *notes)) if notes else slo

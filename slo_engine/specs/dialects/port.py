@@ -17,19 +17,25 @@ from slo_engine.specs.node import Node
 DEFAULT_PERIOD = "30d"
 """What Sloth takes where its program is told nothing else; neither it nor slo-generator writes a period into a file."""
 
-RemarkKind = Literal["lost", "ignored", "chosen"]
+RemarkKind = Literal["lost", "ignored", "chosen", "lenient"]
 
 
 @dataclass(frozen=True, order=True)
 class Remark:
     """What became of one key. lost: Burnline has no place for it; ignored: its own tool drops it silently;
-    chosen: carried over, and how, where there was a choice. `line` counts from 1."""
+    chosen: carried over, and how, where there was a choice; lenient: read though OpenSLO's SDK refuses it. `line`
+    counts from 1."""
 
     file: str
     line: int
     key: str
     kind: RemarkKind
     message: str
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the key has no effect."""
+        return self.kind in ("lost", "ignored")
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.kind}: {f'{self.key}: ' if self.key else ''}{self.message}"
@@ -52,6 +58,10 @@ class Notes:
     def chosen(self, node: Node, what: str) -> None:
         """How a key was carried over."""
         self._add(node, "chosen", what)
+
+    def lenient(self, node: Node, what: str) -> None:
+        """What was read though OpenSLO's SDK refuses it."""
+        self._add(node, "lenient", what)
 
     def _add(self, node: Node, kind: RemarkKind, message: str) -> None:
         place = node.document.place(node.path)

@@ -47,18 +47,9 @@ def test_plain_counters_become_exact_selectors() -> None:
     assert found.objects[0]["spec"]["timeWindow"] == [{"duration": "30d", "isRolling": True}]
 
 
-@pytest.mark.parametrize(
-    ("error", "total"),
-    [
-        (
-            'sum by (model, region) (rate(x{a="b"}[{{.window}}]))'.replace('"', "''"),
-            "sum(increase(y[{{.window}}])) by (region, model)",
-        )
-    ],
-)
-def test_grouping_labels_become_by_however_they_are_written(error: str, total: str) -> None:
-    error = error.replace("''", '"')
-    found = read(_file(error, total))
+def test_grouping_labels_become_by_however_they_are_written() -> None:
+    error = 'sum by (model, region) (rate(x{a="b"}[{{.window}}]))'
+    found = read(_file(error, "sum(increase(y[{{.window}}])) by (region, model)"))
     assert found.slo.by in (("model", "region"), ("region", "model"))
 
 
