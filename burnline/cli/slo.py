@@ -62,6 +62,27 @@ def convert(
 
 
 @app.command()
+def lint(
+    paths: Annotated[list[Path] | None, typer.Argument(help="SLO files or folders")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 for warnings, too")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look for what is valid and still wrong: alerts that never fire, thresholds between buckets, too little traffic.
+
+    Without PATHS the files and packs of the configuration are looked at. A line is `file:line: severity: [rule] what:
+    what to do`; docs/slo-lint.md tells every rule. Bucket bounds, traffic and values of labels are read from the
+    ledger of the configured database; without one these rules say that they did not look. Exit code 0 without an
+    error, 1 with one or with a file that is not valid.
+
+    Example: burnline slo lint slos/ --strict
+    """
+    from burnline.linting import run
+
+    raise typer.Exit(run(paths or (), settings_of(config), strict=strict, as_json=json))
+
+
+@app.command()
 def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Show budgets and burn rates as the engine last saw them. Example: burnline slo status --json"""
     from storage import slo as store

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from slo_engine.packs.load import load_pack, pack_names
+from slo_engine.packs.load import load_pack, pack_documents, pack_names
 
-__all__ = ["load_pack", "pack_names"]
+__all__ = ["load_pack", "pack_documents", "pack_names"]

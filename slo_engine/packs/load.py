@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from core.errors import SpecError
-from core.yaml import load_text
+from core.yaml import Document, load_text
 from slo_engine.specs.model import Catalogue
 from slo_engine.specs.node import nearest
 from slo_engine.specs.openslo import read
@@ -21,7 +21,12 @@ def pack_names() -> tuple[str, ...]:
 
 def load_pack(name: str) -> Catalogue:
     """The SLOs of a pack; SpecError for a name that is none."""
+    return read(pack_documents(name))
+
+
+def pack_documents(name: str) -> list[Document]:
+    """The documents of a pack, not read yet; SpecError for a name that is none."""
     if name not in pack_names():
         raise SpecError(f"there is no pack {name!r}{nearest(name, pack_names())}")
     text = (files("slo_engine.packs") / f"{name}{_ENDING}").read_text(encoding="utf-8")
-    return read(load_text(text, f"packs/{name}{_ENDING}"))
+    return load_text(text, f"packs/{name}{_ENDING}")

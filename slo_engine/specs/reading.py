@@ -19,7 +19,7 @@ from slo_engine.specs.node import Node, nearest
 from slo_engine.specs.references import Index
 
 PREFIX = "burnline/"
-ANNOTATIONS = ("enabled", "page", "ticket", "runbook")
+ANNOTATIONS = ("enabled", "page", "ticket", "runbook", "depends-on")
 
 SHORTEST_WINDOW = DAY
 """Burn windows are whole minutes: under a day even the shortest would be shorter than one."""

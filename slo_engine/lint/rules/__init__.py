@@ -1,0 +1,1 @@
+"""A file a rule: an id, a severity, what it finds, and the check."""
