@@ -11,8 +11,18 @@ from jsonschema import Draft202012Validator
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 
 
+def names() -> list[str]:
+    """Every schema, by its file's name without the ending."""
+    return sorted(path.stem for path in SCHEMAS.glob("*.json"))
+
+
+def schema(name: str) -> dict[str, Any]:
+    """A schema that is itself valid."""
+    value: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
+    Draft202012Validator.check_schema(value)
+    return value
+
+
 def check(name: str, document: Any) -> None:
     """ValidationError unless the document is what docs/schemas/NAME.json says."""
-    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
-    Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(document)
+    Draft202012Validator(schema(name)).validate(document)

@@ -1,7 +1,7 @@
 """The command tree, and how errors leave it.
 
 Exit codes: 0 done; 1 the answer is no (a broken SLO file, a rejected page, a gate that is shut); 2 wrong use or
-configuration; 3 a gate has not enough data.
+configuration; 3 a gate has not enough data; 4 done, with losses (`slo convert`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ app = typer.Typer(
     "  burnline up                        the same for your fleet, as burnline.yaml says\n\n"
     "  burnline config check              is burnline.yaml right?\n\n"
     "  burnline slo validate slos/        are these SLO files right?\n\n"
+    "  burnline slo convert sloth.yaml    the same SLOs as OpenSLO\n\n"
     "  burnline slo status                budgets and burn rates now\n\n"
     "  burnline engines identify page.txt what can be measured on this metrics page?",
     rich_markup_mode=None,

@@ -48,6 +48,4 @@ def _by_values(subject: Subject, slo: Slo, label: str) -> str:
 
 _ADVICE = "measure by a label with few values that last, such as model, version or region"
 
-RULE = Rule(
-    "label-cardinality", "warning", "a label in `by` that has, or by its name will have, too many values", check
-)
+RULE = Rule("label-cardinality", "warning", "a label in `by` that has, or will have, too many values", check)

@@ -16,8 +16,9 @@ from slo_engine.specs.model import Slo, SumRatio
 
 
 def check(subject: Subject) -> Iterator[Hit | str]:
-    """Conditions of OpenSLO, and the alerts that another tool would make of its own file."""
+    """Conditions of OpenSLO, Burnline's own rows, and the alerts that another tool would make of its own file."""
     yield from _conditions(subject)
+    yield from _own(subject)
     yield from _peers(subject)
 
 
@@ -32,6 +33,14 @@ def _conditions(subject: Subject) -> Iterator[Hit]:
             highest = 1 / slo.budget
             if factor > highest or (factor == highest and op == "gt"):
                 yield Hit(place_of(threshold), _says(f"a burn rate {_words(op)} {_number(factor)}", slo), _advice(slo))
+
+
+def _own(subject: Subject) -> Iterator[Hit]:
+    """The burn tables reach every target but 0."""
+    for slo in subject.specs.catalogue.slos:
+        if _ends(slo) and slo.budget == 1 and slo.alerting.enabled and (slo.alerting.page or slo.alerting.ticket):
+            message = f"no alert of {slo.name} can ever fire: a target of 0 promises nothing"
+            yield Hit(slo.source, message, "write a target above 0, or switch page and ticket off")
 
 
 def _peers(subject: Subject) -> Iterator[Hit]:

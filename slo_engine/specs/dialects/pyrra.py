@@ -78,8 +78,11 @@ def read(node: Node, notes: Notes, _period: str) -> list[Foreign]:
         (node.get("kind") or node).report(f"{node.text('kind')!r} is no kind of Pyrra that is read: {KIND}")
     name = required_text(node.get("metadata") or node, "name")
     spec = required(node, "spec", _mapping)
-    if spec is None:
-        return []
+    slo = _slo(node, spec, name, notes) if spec else None
+    return [slo] if slo and len(node.found) == before else []
+
+
+def _slo(node: Node, spec: Node, name: str, notes: Notes) -> Foreign | None:
     target_node, target = _target(spec)
     window = _window(spec)
     indicator = required(spec, "indicator", _mapping)
@@ -88,25 +91,23 @@ def read(node: Node, notes: Notes, _period: str) -> list[Foreign]:
     for key, why in _LOST.items():
         if value := spec.get(key):
             notes.lost(value, why)
-    if len(node.found) > before or target is None or sli is None or indicator is None:
-        return []
+    if target is None or sli is None or indicator is None:
+        return None
     notes.chosen(node, f"the service is {(service := _service(node, name))!r}: Pyrra has no services")
-    return [
-        Foreign(
-            name=name,
-            service=service,
-            description=spec.text("description"),
-            percent=target,
-            window=window,
-            sli=sli,
-            at=node,
-            target_at=target_node or spec,
-            sli_at=indicator,
-            labels=labels_of(node.at("metadata", "labels"), notes),
-            annotations=annotations,
-            alerts=() if annotations else tuple(PeerAlert(s, Fraction(f), w) for s, f, w in _FACTORS),
-        )
-    ]
+    return Foreign(
+        name=name,
+        service=service,
+        description=spec.text("description"),
+        percent=target,
+        window=window,
+        sli=sli,
+        at=node,
+        target_at=target_node or spec,
+        sli_at=indicator,
+        labels=labels_of(node.at("metadata", "labels"), notes),
+        annotations=annotations,
+        alerts=() if annotations else tuple(PeerAlert(s, Fraction(f), w) for s, f, w in _FACTORS),
+    )
 
 
 def _mapping(node: Node) -> None:
