@@ -80,5 +80,7 @@ def _say(found: Conversion) -> None:
         typer.echo(str(line), err=True)
     if found.problems:
         typer.echo("nothing was written: correct what is wrong first", err=True)
+    elif not found.documents:
+        typer.echo("nothing to convert: these files have no SLO of Sloth, Pyrra or slo-generator", err=True)
     else:
         typer.echo(f"{len(found.documents)} SLOs; {found.losses} keys are lost or ignored", err=True)

@@ -1,4 +1,4 @@
-"""Every schema of docs/schemas is a schema, and says of each key of an object whether there may be others."""
+"""Every file of docs/schemas is a JSON Schema."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from tests.schemas import check, names, schema
 
 
 @pytest.mark.parametrize("name", names())
-def test_it_is_valid_has_a_title_and_refuses_what_is_not_there(name: str) -> None:
-    found = schema(name)
-    assert found["title"]
-    with pytest.raises(ValidationError):
-        check(name, {"not": "there"})
+def test_it_is_a_schema_and_has_a_title(name: str) -> None:
+    assert schema(name)["title"]
 
 
 def test_an_error_names_the_place() -> None:

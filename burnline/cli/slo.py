@@ -18,10 +18,11 @@ def validate(
     lenient: Annotated[bool, typer.Option("--lenient", help="Take what OpenSLO's text allows, too")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check SLO files: OpenSLO v1, and those of Sloth, Pyrra and slo-generator by their own tool's rules.
+    """Check SLO files.
 
-    Exit code 0 when all are right, else 1 with one `file:line: message` for each error. OpenSLO is checked as its Go
-    SDK 0.9.2 does; --lenient also takes what only its text and old schema allow, with a note for each.
+    OpenSLO v1, and files of Sloth, Pyrra and slo-generator by their own tool's rules. Exit code 0 when all are
+    right, else 1 with one `file:line: message` for each error. OpenSLO is checked as its Go SDK 0.9.2 does;
+    --lenient also takes what only its text and old schema allow, with a note for each.
 
     Example: burnline slo validate slos/ extra.yaml
     """
@@ -48,11 +49,12 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Turn SLO files of Sloth, Pyrra and slo-generator into OpenSLO v1, and say what could not be carried over.
+    """Turn other tools' SLO files into OpenSLO.
 
-    Each line on stderr is `file:line: kind: key: why`. Kind lost: Burnline has no place for it; ignored: the file's own
-    tool drops it, too; chosen: carried over, and how. Exit code 0 when all was carried over, 4 when something is lost
-    or ignored, 1 when a file is wrong: then nothing is written.
+    Reads Sloth, Pyrra and slo-generator, writes OpenSLO v1, and says what could not be carried over. Each line
+    on stderr is `file:line: kind: key: why`. Kind lost: Burnline has no place for it; ignored: the file's own
+    tool drops it, too; chosen: carried over, and how. Exit code 0 when all was carried over, 4 when something
+    is lost or ignored, 1 when a file is wrong: then nothing is written.
 
     Example: burnline slo convert sloth/*.yaml --out slos/
     """
@@ -68,12 +70,13 @@ def lint(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Look for what is valid and still wrong: alerts that never fire, thresholds between buckets, too little traffic.
+    """Find what is valid and still wrong.
 
-    Without PATHS the files and packs of the configuration are looked at. A line is `file:line: severity: [rule] what:
-    what to do`; docs/slo-lint.md tells every rule. Bucket bounds, traffic and values of labels are read from the
-    ledger of the configured database; without one these rules say that they did not look. Exit code 0 without an
-    error, 1 with one or with a file that is not valid.
+    Alerts that never fire, thresholds that no bucket has, windows with too little traffic and more. Without
+    PATHS the files and packs of the configuration are looked at. A line is `file:line: severity: [rule] what:
+    what to do`; docs/slo-lint.md tells every rule. Bucket bounds, traffic and values of labels are read from
+    the ledger of the configured database; without one these rules say that they did not look. Exit code 0
+    without an error, 1 with one or with a file that is not valid.
 
     Example: burnline slo lint slos/ --strict
     """

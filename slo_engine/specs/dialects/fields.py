@@ -96,16 +96,22 @@ def openslo_duration(length: float) -> str | None:
     return None
 
 
-def text_map(node: Node | None) -> dict[str, str]:
-    """A mapping of text to text; what is none is reported and left out."""
+def text_map(node: Node | None, *, loose: bool = False) -> dict[str, str]:
+    """A mapping of text to text; what is none is reported and left out. `loose`: numbers and booleans are text, too."""
     if node is None or not is_mapping(node):
         return {}
-    return {key: value.value for key, value in node.entries() if value.value is not None and is_text(value)}
+    found: dict[str, str] = {}
+    for key, value in node.entries():
+        if loose and isinstance(value.value, int | float):
+            found[key] = str(value.value).lower()
+        elif value.value is not None and is_text(value):
+            found[key] = value.value
+    return found
 
 
-def labels_of(node: Node | None, notes: Notes) -> dict[str, str]:
+def labels_of(node: Node | None, notes: Notes, *, loose: bool = False) -> dict[str, str]:
     """Labels that OpenSLO can hold; those with a prefix are said to be lost."""
-    found = text_map(node)
+    found = text_map(node, loose=loose)
     for key in [key for key in found if not _LABEL_KEY.fullmatch(key)]:
         value = node.get(key) if node else None
         if value:

@@ -18,6 +18,7 @@ MINUTE = "[1m]"
 
 _BY = r"(?:by\s*\(([^()]*)\))?"
 _SUM = re.compile(rf"sum\s*{_BY}\s*\(\s*(?:rate|increase)\s*\((.*)\[1m\]\s*\)\s*\)\s*{_BY}", re.DOTALL)
+_OR_NOTHING = re.compile(r"\s+or\s+(?:on\s*\(\s*\)\s*)?vector\s*\(\s*0\s*\)\s*$", re.IGNORECASE)
 _ANY_BY = re.compile(r"\bby\s*\(([^()]*)\)")
 _RATE = re.compile(r"\brate(?=\s*\()")
 _COUNTING = re.compile(r"\b(?:rate|increase)\s*\(")
@@ -66,6 +67,18 @@ _FAST = "a thresholdMetric on the histogram: its buckets are counted exactly"
 _ASKED = "queries of type prometheus: no plain counters, so what they say is never exact"
 
 
+def quotient(query: str, *, part_is_good: bool) -> tuple[Sli, str] | None:
+    """The SLI of one sum over another, or of 1 minus that, and why; None where the query is anything else."""
+    rest = _halves(query, "-")
+    if rest and rest[0].strip() == "1":
+        return quotient(rest[1], part_is_good=not part_is_good)
+    sides = _halves(query, "/")
+    if sides is None:
+        return None
+    sli, why = sli_of(*sides, part_is_good=part_is_good)
+    return None if isinstance(sli, Asked) else (sli, why)
+
+
 def increase(query: str) -> str:
     """The query with `rate` turned into `increase`, on one line: of a minute it gives the events."""
     return " ".join(_RATE.sub("increase", query).split())
@@ -77,22 +90,25 @@ def counts_events(query: str) -> bool:
 
 
 def read_sum(query: str) -> Sum | None:
-    """A plain sum of increases; None where the query is anything else."""
-    match = _SUM.fullmatch(_bare(query))
+    """A plain sum of increases; None where the query is anything else.
+
+    `or vector(0)` behind it says what a counter says by itself: what has not been seen is nothing.
+    """
+    or_nothing = _OR_NOTHING.search(_bare(query))
+    match = _SUM.fullmatch(_bare(query[: or_nothing.start()] if or_nothing else query))
     if match is None or (match[1] is not None and match[3] is not None):
         return None
     by = _labels(match[1] if match[1] is not None else match[3] or "")
     selector = plain_selector(match[2])
-    return Sum(selector, by) if selector and by is not None else None
+    return Sum(selector, by) if selector and by is not None and not (by and or_nothing) else None
 
 
 def plain_selector(text: str) -> Selector | None:
-    """An instant selector with a metric's name; None where the text is anything else."""
+    """An instant selector; None where the text is anything else."""
     try:
-        selector = parse_selector(text)
+        return parse_selector(text)
     except ParseError:
         return None
-    return selector if selector.metric else None
 
 
 def fast_of(bucket: Selector, count: Selector, by: tuple[str, ...]) -> Fast | None:
@@ -100,7 +116,7 @@ def fast_of(bucket: Selector, count: Selector, by: tuple[str, ...]) -> Fast | No
     les = [matcher for matcher in bucket.matchers if matcher.name == "le"]
     others = frozenset(matcher for matcher in bucket.matchers if matcher.name != "le")
     name = bucket.metric.removesuffix("_bucket")
-    same = name != bucket.metric and count.metric == f"{name}_count" and others == frozenset(count.matchers)
+    same = name not in ("", bucket.metric) and count.metric == f"{name}_count" and others == frozenset(count.matchers)
     seconds = _seconds(les[0]) if len(les) == 1 else None
     return Fast(Selector(name, tuple(count.matchers)), seconds, by) if same and seconds else None
 
@@ -119,17 +135,18 @@ def _fast(good: Sum, total: Sum) -> Fast | None:
 
 def _rest(bad: str, total: Sum) -> Sum | None:
     """The good events, where the bad ones are written as all minus these."""
-    sides = _difference(bad)
+    sides = _halves(bad, "-")
     whole, good = (read_sum(side) for side in sides) if sides else (None, None)
     return good if whole == total and good and good.by == total.by else None
 
 
-def _difference(query: str) -> tuple[str, str] | None:
+def _halves(query: str, operator: str) -> tuple[str, str] | None:
+    """Both sides of an operator that stands once outside of all brackets."""
     depth, cuts, text = 0, [], _bare(query)
     for at, (char, quoted) in enumerate(_chars(text)):
         if not quoted:
             depth += (char in _OPENING) - (char in _CLOSING)
-            if char == "-" and depth == 0:
+            if char == operator and depth == 0:
                 cuts.append(at)
     return (text[: cuts[0]], text[cuts[0] + 1 :]) if len(cuts) == 1 else None
 

@@ -6,6 +6,7 @@ selectors, so nearly everything is counted exactly.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from core.matchers import Selector
@@ -28,6 +29,7 @@ TOOL = "Pyrra"
 KIND = "ServiceLevelObjective"
 
 _FACTORS = (("page", 14, "pair 1"), ("page", 7, "pair 2"), ("ticket", 2, "pair 3"), ("ticket", 1, "pair 4"))
+_OFFSET = re.compile(r"\s+offset\s+-?\w+$")
 _METRIC: Known = {"metric": None}
 _KEYS: Known = {
     "apiVersion": None,
@@ -170,20 +172,23 @@ def _grouping(node: Node) -> tuple[str, ...]:
     return tuple(labels.value) if len(node.found) == before else ()
 
 
-def _metric(node: Node, key: str) -> Selector | None:
+def _metric(node: Node, key: str, notes: Notes) -> Selector | None:
     """The selector of a metric; None once something was reported."""
     holder = required(node, key, _mapping) if key else node
     written = required_text(holder, "metric") if holder else ""
     if not holder or not written:
         return None
-    selector = promql.plain_selector(written)
+    value, plain = holder.get("metric") or holder, _OFFSET.sub("", written)
+    selector = promql.plain_selector(plain)
     if selector is None:
-        (holder.get("metric") or holder).report(f"{written!r} is no plain selector, which is all that Pyrra takes")
+        value.report(f"{written!r} is no plain selector, which is all that Pyrra takes")
+    elif plain != written:
+        notes.lost(value, "the offset is left out: Burnline counts when it scrapes")
     return selector
 
 
 def _ratio(node: Node, by: tuple[str, ...], notes: Notes) -> Sli | None:
-    errors, total = _metric(node, "errors"), _metric(node, "total")
+    errors, total = _metric(node, "errors", notes), _metric(node, "total", notes)
     if errors is None or total is None:
         return None
     notes.chosen(node, "selectors of type burnline: plain counters are counted exactly")
@@ -191,7 +196,7 @@ def _ratio(node: Node, by: tuple[str, ...], notes: Notes) -> Sli | None:
 
 
 def _latency(node: Node, by: tuple[str, ...], notes: Notes) -> Sli | None:
-    success, total = _metric(node, "success"), _metric(node, "total")
+    success, total = _metric(node, "success", notes), _metric(node, "total", notes)
     if success is None or total is None:
         return None
     if not any(matcher.name == "le" for matcher in success.matchers):
@@ -205,7 +210,7 @@ def _latency(node: Node, by: tuple[str, ...], notes: Notes) -> Sli | None:
 
 
 def _native(node: Node, by: tuple[str, ...], notes: Notes) -> Sli | None:
-    total, limit = _metric(node, "total"), required(node, "latency")
+    total, limit = _metric(node, "total", notes), required(node, "latency")
     threshold = seconds(limit) if limit else None
     if total is None or threshold is None:
         return None
@@ -216,7 +221,7 @@ def _native(node: Node, by: tuple[str, ...], notes: Notes) -> Sli | None:
 
 
 def _gauge(node: Node, by: tuple[str, ...], notes: Notes) -> Sli | None:
-    metric = _metric(node, "")
+    metric = _metric(node, "", notes)
     if metric is None:
         return None
     notes.chosen(node, "queries of type prometheus: samples in which the gauge is 1 among all samples of a minute")

@@ -22,6 +22,7 @@ _BY_KEY = (
     ("groups", "a Prometheus rule file"),
     ("backends", "slo-generator's shared configuration"),
     ("error_budget_policies", "slo-generator's shared configuration"),
+    ("slo_target", "slo-generator's format before version 2"),
     ("$schema", "a JSON Schema"),
 )
 

@@ -166,6 +166,9 @@ def _query_sli(node: Node, notes: Notes) -> Sli | None:
     if wrong := promql.unbalanced(expression.value):
         expression.report(f"is no PromQL: {wrong}")
         return None
-    notes.chosen(node, "a raw ratio of type prometheus: the share of good events that the query says of each minute")
     query = expression.value.strip().replace("[window", "[1m")
+    if found := promql.quotient(query, part_is_good=True):
+        notes.chosen(node, found[1])
+        return found[0]
+    notes.chosen(node, "a raw ratio of type prometheus: the share of good events that the query says of each minute")
     return Kept("prometheus", {"query": " ".join(query.split())}, ratio_of_good=True)

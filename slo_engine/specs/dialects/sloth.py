@@ -43,10 +43,12 @@ class _Spelling(NamedTuple):
     page: str
     ticket: str
     plugins: str
+    loose: bool
+    """Whether labels may be numbers and booleans: files are decoded as Go's YAML does, objects as its JSON."""
 
 
-_FILE = _Spelling("error_query", "total_query", "error_ratio_query", "page_alert", "ticket_alert", "slo_plugins")
-_OBJECT = _Spelling("errorQuery", "totalQuery", "errorRatioQuery", "pageAlert", "ticketAlert", "sloPlugins")
+_FILE = _Spelling("error_query", "total_query", "error_ratio_query", "page_alert", "ticket_alert", "slo_plugins", True)
+_OBJECT = _Spelling("errorQuery", "totalQuery", "errorRatioQuery", "pageAlert", "ticketAlert", "sloPlugins", False)
 
 _WINDOWS: tuple[tuple[str, int, int, str], ...] = (
     ("page", 2, 1, "1h/5m"),
@@ -102,7 +104,7 @@ _OBJECT_KEYS: Known = {
 def _group(node: Node, key: _Spelling, notes: Notes, period: str) -> list[Foreign]:
     before = len(node.found)
     service = _name(node, "service")
-    labels = _labels(node, notes)
+    labels = _labels(node, key, notes)
     sound = len(node.found) == before
     if plugins := node.get(key.plugins):
         notes.lost(plugins, "plugins are Go code that only Sloth runs")
@@ -121,7 +123,7 @@ def _slo(
     name = _name(node, "name")
     objective = required(node, "objective", _number)
     target = percent(objective)
-    labels = {**group_labels, **_labels(node, notes)}
+    labels = {**group_labels, **_labels(node, key, notes)}
     sli_node = required(node, "sli", _mapping)
     sli = _sli(sli_node, key, notes) if sli_node else None
     annotations = _alerting(node, key, notes)
@@ -165,9 +167,9 @@ def _name(node: Node, key: str) -> str:
     return value
 
 
-def _labels(node: Node, notes: Notes) -> dict[str, str]:
+def _labels(node: Node, key: _Spelling, notes: Notes) -> dict[str, str]:
     _filled(node.get("labels"))
-    return labels_of(node.get("labels"), notes)
+    return labels_of(node.get("labels"), notes, loose=key.loose)
 
 
 def _filled(labels: Node | None) -> None:
@@ -187,15 +189,22 @@ def _sli(node: Node, key: _Spelling, notes: Notes) -> Sli | None:
     if events := node.get("events"):
         return _events(events, key, notes)
     if raw := node.get("raw"):
-        query = _query(raw, key.ratio, notes)
-        if query is None:
-            return None
-        notes.chosen(raw, "a raw ratio of type prometheus: the share of errors that the query says of each minute")
-        return Kept("prometheus", {"query": " ".join(query.split())}, ratio_of_good=False)
+        return _raw(raw, key, notes)
     plugin = node.get("plugin") or node
     id_, options = required_text(plugin, "id"), text_map(plugin.get("options"))
     notes.lost(plugin, f"the plugin {id_!r} is Go code that only Sloth runs: the SLO is kept, and nothing is measured")
     return Kept("sloth-plugin", {"id": id_, **({"options": options} if options else {})}, ratio_of_good=False)
+
+
+def _raw(node: Node, key: _Spelling, notes: Notes) -> Sli | None:
+    query = _query(node, key.ratio, notes)
+    if query is None:
+        return None
+    if found := promql.quotient(query, part_is_good=False):
+        notes.chosen(node, found[1])
+        return found[0]
+    notes.chosen(node, "a raw ratio of type prometheus: the share of errors that the query says of each minute")
+    return Kept("prometheus", {"query": " ".join(query.split())}, ratio_of_good=False)
 
 
 def _events(node: Node, key: _Spelling, notes: Notes) -> Sli | None:

@@ -54,6 +54,13 @@ def test_a_latency_whose_sides_are_narrowed_differently_is_a_plain_ratio() -> No
     assert "good" in found.sli["ratioMetric"]
 
 
+def test_an_offset_is_lost_and_a_selector_may_do_without_a_name() -> None:
+    found = read(HEAD + RATIO.replace("metric: r}", "metric: 'r offset 1m'}"))
+    assert (found.problems, found.of("lost")[-1]) == ([], "spec.indicator.ratio.total.metric")
+    named = read(HEAD + RATIO.replace("metric: r}", "metric: '{__name__=\"r\"}'}"))
+    assert named.problems == []
+
+
 def test_native_histograms_and_gauges_are_asked_of_a_server() -> None:
     native = read(HEAD + "    latencyNative: {latency: 200ms, total: {metric: d}, grouping: [m]}\n")
     query = native.sli["ratioMetric"]["good"]["metricSource"]["spec"]["query"]

@@ -55,6 +55,12 @@ def test_a_query_of_the_sli_is_a_raw_ratio_of_good_events() -> None:
     assert found.sli["ratioMetric"]["rawType"] == "success"
 
 
+def test_one_sum_over_another_is_counted_exactly() -> None:
+    query = "sum(rate(g[window])) / sum(rate(t[window]))"
+    found = read(CUT.replace("distribution_cut", "query_sli").replace('d_bucket{job="w"}', query))
+    assert found.sli["ratioMetric"]["good"]["metricSource"]["spec"] == {"selector": "g"}
+
+
 def test_another_backend_keeps_the_slo_and_says_that_nothing_is_measured() -> None:
     found = read(TEXT.replace("backend: prometheus", "backend: datadog"))
     assert found.problems == []

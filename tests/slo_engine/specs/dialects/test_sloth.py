@@ -91,6 +91,46 @@ def test_a_query_without_a_rate_is_carried_over_with_a_doubt() -> None:
     assert found.said.count(("chosen", 9, "slos[0].sli.events.error_query")) == 1
 
 
+def _raw(query: str) -> str:
+    events = f"events:\n        error_query: '{ERROR}'\n        total_query: '{TOTAL}'"
+    return _file(old=events, new=f"raw: {{error_ratio_query: '{query}'}}")
+
+
+def test_a_raw_ratio_of_two_plain_sums_is_counted_exactly() -> None:
+    found = read(_raw("sum(rate(a[{{.window}}])) / (sum(rate(b[{{.window}}])))"))
+    assert isinstance(found.slo.indicator, EventRatio)
+    assert found.sli["ratioMetric"]["bad"]["metricSource"]["spec"] == {"selector": "a"}
+
+
+def test_one_minus_a_share_of_good_events_is_counted_as_these() -> None:
+    found = read(_raw('1 - (sum(rate(d_bucket{le="0.5"}[{{.window}}])) / sum(rate(d_count[{{.window}}])))'))
+    assert isinstance(found.slo.indicator, Latency)
+
+
+@pytest.mark.parametrize("query", ["1 - a[{{.window}}]", "2 - (a[{{.window}}] / b)", "a[{{.window}}] / b / c"])
+def test_other_arithmetic_stays_a_raw_ratio(query: str) -> None:
+    assert "raw" in read(_raw(query)).sli["ratioMetric"]
+
+
+@pytest.mark.parametrize("ending", [" or vector(0)", "\n OR on() vector(0)"])
+def test_what_was_not_seen_is_nothing_with_and_without_saying_so(ending: str) -> None:
+    assert read(_file(ERROR + ending)).sli == read(_file()).sli
+
+
+def test_zero_for_a_group_that_was_not_seen_stays_a_query() -> None:
+    found = read(_file("sum by (m) (rate(a[{{.window}}])) or vector(0)", "sum by (m) (rate(b[{{.window}}]))"))
+    assert found.sli["ratioMetric"]["counter"] is False
+
+
+def test_labels_of_a_file_may_be_numbers_and_those_of_an_object_may_not() -> None:
+    found = read(_file(old="{team: a}", new="{le: 0.2, on: true, n: 3}"))
+    assert found.objects[0]["metadata"]["labels"] == {"le": "0.2", "on": "true", "n": "3"}
+    body = _file(old="{team: a}", new="{le: 0.2}").replace("version: prometheus/v1\n", "")
+    head = "apiVersion: sloth.slok.dev/v1\nkind: PrometheusServiceLevel\nspec:\n"
+    problems = read(head + "".join(f"  {line}\n" for line in body.splitlines())).problems
+    assert any("put it in quotes" in problem.message for problem in problems)
+
+
 def test_a_raw_ratio_is_kept_as_one() -> None:
     found = read(
         _file(
