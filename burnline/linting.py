@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from slo_engine.specs.model import Problem, Slo
 from slo_engine.specs.openslo import SpecSet, read_set
 
 
-def run(paths: Sequence[Path], settings: Settings, *, strict: bool, as_json: bool) -> int:
-    """Look and say; returns the exit code."""
+def run(paths: Sequence[Path], settings: Settings, now: float, *, strict: bool, as_json: bool) -> int:
+    """Look and say; returns the exit code. `now` is Unix seconds."""
     specs = _read(paths, settings)
-    report = lint(specs, facts_of(settings, specs.catalogue.slos))
+    report = lint(specs, facts_of(settings, specs.catalogue.slos, now))
     if as_json:
         typer.echo(json.dumps(as_document(report), indent=2, allow_nan=False, ensure_ascii=False))
     else:
@@ -49,7 +48,7 @@ def as_document(report: Report) -> dict[str, Any]:
     }
 
 
-def facts_of(settings: Settings, slos: Sequence[Slo]) -> Facts:
+def facts_of(settings: Settings, slos: Sequence[Slo], now: float) -> Facts:
     """What the ledger says; why it says nothing, where there is none or it cannot be read."""
     from burnline.cli.common import open_database  # noqa: PLC0415 - the database is slow to import
     from slo_engine.lint.ledger import read_facts  # noqa: PLC0415 - likewise
@@ -58,11 +57,11 @@ def facts_of(settings: Settings, slos: Sequence[Slo]) -> Facts:
     try:
         database = open_database(settings)
         try:
-            return read_facts(database, slos, time.time(), cap)
+            return read_facts(database, slos, now, cap)
         finally:
             database.dispose()
     except BurnlineError as error:
-        return Facts(unknown=f"the ledger was not read ({error})", cap=cap)
+        return Facts(unknown=f"the ledger was not read ({' '.join(str(error).split())})", cap=cap)
 
 
 def _read(paths: Sequence[Path], settings: Settings) -> SpecSet:
@@ -81,4 +80,5 @@ def _say(report: Report) -> None:
     for unchecked in report.unchecked:
         typer.echo(f"not checked: [{unchecked.rule}] {unchecked.reason}", err=True)
     errors = sum(finding.severity == "error" for finding in report.findings)
-    typer.echo(f"{errors} errors, {len(report.findings) - errors} warnings", err=True)
+    invalid = f"; {len(report.problems)} times not valid" if report.problems else ""
+    typer.echo(f"{errors} errors, {len(report.findings) - errors} warnings{invalid}", err=True)

@@ -80,9 +80,11 @@ def lint(
 
     Example: burnline slo lint slos/ --strict
     """
+    import time
+
     from burnline.linting import run
 
-    raise typer.Exit(run(paths or (), settings_of(config), strict=strict, as_json=json))
+    raise typer.Exit(run(paths or (), settings_of(config), time.time(), strict=strict, as_json=json))
 
 
 @app.command()

@@ -9,12 +9,18 @@ import pytest
 
 from burnline.converting import as_document
 from burnline.linting import as_document as as_report
+from burnline.linting import run as lint_run
+from burnline.settings import load
+from core.measures import Measure
 from slo_engine.lint import RULES, Finding, Report, Unchecked
 from slo_engine.specs.converting import Conversion
 from slo_engine.specs.dialects import Remark
 from slo_engine.specs.model import Problem
+from storage.database import Database, sqlite_url
+from storage.migrate import upgrade
 from tests.burnline.test_cli import GOOD, run
 from tests.schemas import check, schema
+from tests.slo_engine.world import START, World, source, spec
 
 SLOTH = """\
 version: prometheus/v1
@@ -160,6 +166,32 @@ def test_lint_without_paths_looks_at_what_the_configuration_names(folder: Path) 
     assert {finding["file"] for finding in report["findings"]} == {"pyrra.yaml"}
     assert {one["rule"] for one in report["unchecked"]} == {"bucket-bound", "low-traffic"}
     check("slo-lint", report)
+
+
+def test_lint_reads_traffic_and_bounds_from_the_ledger_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "var").mkdir()
+    database = Database(sqlite_url(tmp_path / "var" / "burnline.db"))
+    upgrade(database)
+    database.dispose()
+    world = World(tmp_path / "var")
+    texts = (spec(target=99.9), spec(f"{{thresholdMetric: {source('signal: ttft')}}}", 99, "fast", at_most=0.3))
+    world.lead(*texts)
+    ttft, good = Measure("ttft", "engine", (), (0.25, 0.5)), Measure("requests", "engine", (("outcome", "good"),))
+    world.count([START], {(good, (("model", "llama"),)): 50, (ttft, (("model", "llama"),)): {0: 9, 1: 1}})
+    world.tick(START + 3600)
+    world.db.dispose()
+    (tmp_path / "slos.yaml").write_text("---\n".join(texts))
+    (tmp_path / "burnline.yaml").write_text("storage: {directory: var}\nengine: {packs: [], slos: [slos.yaml]}\n")
+    monkeypatch.chdir(tmp_path)
+    assert lint_run((), load(None, {}), START + 3600.0, strict=False, as_json=True) == 0
+    report = json.loads(capsys.readouterr().out)
+    check("slo-lint", report)
+    said = {finding["rule"]: finding["message"] for finding in report["findings"] if "fast" not in finding["message"]}
+    assert "50 events in 1h on average in 1 of 1 groups, the least in model=llama" in said["low-traffic"]
+    assert "between 0.25 and 0.5 s counts as bad, and 10.00% of the last week's events" in said["bucket-bound"]
+    assert report["unchecked"] == []
 
 
 def test_lints_json_is_what_its_schema_says() -> None:
