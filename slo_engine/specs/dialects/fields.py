@@ -56,6 +56,11 @@ def required(node: Node, key: str, check: Check = text) -> Node | None:
     return value if len(node.found) == before else None
 
 
+def mapping(node: Node) -> None:
+    """A rule: it is a mapping."""
+    is_mapping(node)
+
+
 def required_text(node: Node, key: str) -> str:
     """The text of such a key; empty once something was reported."""
     value = required(node, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slo_engine.specs.dialects import promql
-from slo_engine.specs.dialects.fields import Known, ignore_strangers, required, required_text
+from slo_engine.specs.dialects.fields import Known, ignore_strangers, mapping, required, required_text
 from slo_engine.specs.dialects.port import Foreign, Notes, Sli
 from slo_engine.specs.dialects.sloth import WINDOW
 from slo_engine.specs.node import Node, is_mapping, is_number
@@ -42,7 +42,7 @@ def read(node: Node, notes: Notes, period: str) -> list[Foreign]:
         (node.get("kind") or node).report(f"{kind!r} of openslo/v1alpha is not read: only SLO and Service are")
         return []
     ignore_strangers(node, _KEYS, TOOL, notes)
-    spec = required(node, "spec", _mapping)
+    spec = required(node, "spec", mapping)
     name, service = required_text(node.get("metadata") or node, "name"), required_text(spec or node, "service")
     if spec is None:
         return []
@@ -55,10 +55,6 @@ def read(node: Node, notes: Notes, period: str) -> list[Foreign]:
         if is_mapping(item)
     ]
     return [slo for slo in found if slo]
-
-
-def _mapping(node: Node) -> None:
-    is_mapping(node)
 
 
 def _filled_list(node: Node) -> None:
@@ -86,7 +82,7 @@ def _window(spec: Node, notes: Notes, period: str) -> str:
 
 def _objective(node: Node, name: str, service: str, spec: Node, window: str, notes: Notes) -> Foreign | None:
     before = len(node.found)
-    target, ratio = required(node, "target", _target), required(node, "ratioMetrics", _mapping)
+    target, ratio = required(node, "target", _target), required(node, "ratioMetrics", mapping)
     sli = _sli(ratio, notes) if ratio else None
     for key in ("op", "value"):
         if value := node.get(key):
@@ -94,8 +90,8 @@ def _objective(node: Node, name: str, service: str, spec: Node, window: str, not
     if len(node.found) > before or target is None or ratio is None or sli is None:
         return None
     notes.chosen(node, "alerts as Burnline's burn tables say: Sloth makes none of OpenSLO files")
-    percent = float(f"{target.value * 100:.13g}")
-    return Foreign(name, service, spec.text("description"), percent, window, sli, node, target, ratio)
+    description = spec.text("description")
+    return Foreign(name, service, description, target.value, window, sli, node, target, ratio, in_percent=False)
 
 
 def _sli(ratio: Node, notes: Notes) -> Sli | None:
@@ -108,7 +104,7 @@ def _sli(ratio: Node, notes: Notes) -> Sli | None:
 
 
 def _query(ratio: Node, key: str) -> str | None:
-    source = required(ratio, key, _mapping)
+    source = required(ratio, key, mapping)
     written = required_text(source, "query") if source else ""
     if source is None or not written:
         return None

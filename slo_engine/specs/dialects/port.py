@@ -121,13 +121,14 @@ class PeerAlert(NamedTuple):
 class Foreign:
     """One objective of another tool. `at` is its place, `target_at` that of its target, `sli_at` that of its SLI.
 
-    `percent` is the target as it was written, 0 to under 100; `window` an OpenSLO duration.
+    `target` stays as it was written: above 0, under 100 where it is `in_percent`, else under 1. `window` is an OpenSLO
+    duration.
     """
 
     name: str
     service: str
     description: str
-    percent: float
+    target: float
     window: str
     sli: Sli
     at: Node
@@ -136,6 +137,7 @@ class Foreign:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     alerts: tuple[PeerAlert, ...] = ()
+    in_percent: bool = True
 
 
 Reader = Callable[[Node, Notes, str], list[Foreign]]

@@ -15,6 +15,7 @@ from slo_engine.specs.dialects.fields import (
     Known,
     flag,
     labels_of,
+    mapping,
     openslo_duration,
     percent,
     refuse_strangers,
@@ -79,7 +80,7 @@ def read(node: Node, notes: Notes, _period: str) -> list[Foreign]:
     if node.text("kind") != KIND:
         (node.get("kind") or node).report(f"{node.text('kind')!r} is no kind of Pyrra that is read: {KIND}")
     name = required_text(node.get("metadata") or node, "name")
-    spec = required(node, "spec", _mapping)
+    spec = required(node, "spec", mapping)
     slo = _slo(node, spec, name, notes) if spec else None
     return [slo] if slo and len(node.found) == before else []
 
@@ -87,7 +88,7 @@ def read(node: Node, notes: Notes, _period: str) -> list[Foreign]:
 def _slo(node: Node, spec: Node, name: str, notes: Notes) -> Foreign | None:
     target_node, target = _target(spec)
     window = _window(spec)
-    indicator = required(spec, "indicator", _mapping)
+    indicator = required(spec, "indicator", mapping)
     sli = _sli(indicator, notes) if indicator else None
     annotations = _alerting(spec, notes)
     for key, why in _LOST.items():
@@ -100,7 +101,7 @@ def _slo(node: Node, spec: Node, name: str, notes: Notes) -> Foreign | None:
         name=name,
         service=service,
         description=spec.text("description"),
-        percent=target,
+        target=target,
         window=window,
         sli=sli,
         at=node,
@@ -110,10 +111,6 @@ def _slo(node: Node, spec: Node, name: str, notes: Notes) -> Foreign | None:
         annotations=annotations,
         alerts=() if annotations else tuple(PeerAlert(s, Fraction(f), w) for s, f, w in _FACTORS),
     )
-
-
-def _mapping(node: Node) -> None:
-    is_mapping(node)
 
 
 def _service(node: Node, name: str) -> str:
@@ -174,7 +171,7 @@ def _grouping(node: Node) -> tuple[str, ...]:
 
 def _metric(node: Node, key: str, notes: Notes) -> Selector | None:
     """The selector of a metric; None once something was reported."""
-    holder = required(node, key, _mapping) if key else node
+    holder = required(node, key, mapping) if key else node
     written = required_text(holder, "metric") if holder else ""
     if not holder or not written:
         return None

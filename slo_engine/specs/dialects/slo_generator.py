@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from core.matchers import Matcher, Selector
 from slo_engine.specs.dialects import promql
-from slo_engine.specs.dialects.fields import Known, ignore_strangers, labels_of, required, required_text
+from slo_engine.specs.dialects.fields import Known, ignore_strangers, labels_of, mapping, required, required_text
 from slo_engine.specs.dialects.port import Asked, Foreign, Kept, Notes, Sli
 from slo_engine.specs.node import Node, is_mapping, is_number, text
 
@@ -42,11 +42,11 @@ def read(node: Node, notes: Notes, period: str) -> list[Foreign]:
     if node.text("kind") != KIND:
         (node.get("kind") or node).report(f"{node.text('kind')!r} is no kind of slo-generator: {KIND}")
     metadata = node.get("metadata") or node
-    name, spec = required_text(metadata, "name"), required(node, "spec", _mapping)
+    name, spec = required_text(metadata, "name"), required(node, "spec", mapping)
     if spec is None:
         return []
     description, goal = required_text(spec, "description"), required(spec, "goal", _goal)
-    indicator = required(spec, "service_level_indicator", _mapping)
+    indicator = required(spec, "service_level_indicator", mapping)
     sli = _sli(spec, indicator, notes) if indicator else None
     for key, why in _LOST.items():
         if value := spec.get(key):
@@ -56,7 +56,8 @@ def read(node: Node, notes: Notes, period: str) -> list[Foreign]:
     labels = labels_of(metadata.get("labels"), notes)
     service = labels.get("service_name", name)
     notes.chosen(node, f"the service is {service!r}, the window is {period}: slo-generator has neither in its objects")
-    return [Foreign(name, service, description, _percent(goal.value), period, sli, node, goal, indicator, labels)]
+    slo = Foreign(name, service, description, goal.value, period, sli, node, goal, indicator, labels, in_percent=False)
+    return [slo]
 
 
 def read_configuration(node: Node, notes: Notes, _period: str) -> list[Foreign]:
@@ -67,18 +68,9 @@ def read_configuration(node: Node, notes: Notes, _period: str) -> list[Foreign]:
     return []
 
 
-def _mapping(node: Node) -> None:
-    is_mapping(node)
-
-
 def _goal(node: Node) -> None:
     if is_number(node) and not 0 < node.value < 1:
         node.report(f"must be above 0 and below 1, not {node.value}")
-
-
-def _percent(goal: float) -> float:
-    """The goal in percent, as exactly as it was written."""
-    return float(f"{goal * 100:.13g}")
 
 
 def _sli(spec: Node, indicator: Node, notes: Notes) -> Sli | None:

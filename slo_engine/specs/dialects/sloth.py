@@ -17,6 +17,7 @@ from slo_engine.specs.dialects.fields import (
     flag,
     ignore_strangers,
     labels_of,
+    mapping,
     percent,
     required,
     required_text,
@@ -25,7 +26,7 @@ from slo_engine.specs.dialects.fields import (
     text_map,
 )
 from slo_engine.specs.dialects.port import Asked, Foreign, Kept, Notes, PeerAlert, Sli
-from slo_engine.specs.node import Node, any_value, exactly_one, is_mapping, is_number
+from slo_engine.specs.node import Node, any_value, exactly_one, is_mapping, number
 
 TOOL = "Sloth"
 
@@ -121,10 +122,10 @@ def _slo(
 ) -> Foreign | None:
     before = len(node.found)
     name = _name(node, "name")
-    objective = required(node, "objective", _number)
+    objective = required(node, "objective", number)
     target = percent(objective)
     labels = {**group_labels, **_labels(node, key, notes)}
-    sli_node = required(node, "sli", _mapping)
+    sli_node = required(node, "sli", mapping)
     sli = _sli(sli_node, key, notes) if sli_node else None
     annotations = _alerting(node, key, notes)
     if plugins := node.get("plugins"):
@@ -136,7 +137,7 @@ def _slo(
         name=f"{service}-{name}",
         service=service,
         description=node.text("description"),
-        percent=target,
+        target=target,
         window=period,
         sli=sli,
         at=node,
@@ -146,16 +147,6 @@ def _slo(
         annotations=annotations,
         alerts=_alerts(annotations),
     )
-
-
-def _number(node: Node) -> None:
-    """A rule: a finite number."""
-    is_number(node)
-
-
-def _mapping(node: Node) -> None:
-    """A rule: a mapping."""
-    is_mapping(node)
 
 
 def _name(node: Node, key: str) -> str:
@@ -304,7 +295,7 @@ _WINDOWS_KEYS: Known = {
 def _alert_windows(node: Node, notes: Notes) -> list[Foreign]:
     """Windows for all SLOs of a period: checked, and not carried over."""
     ignore_strangers(node, _WINDOWS_KEYS, TOOL, notes)
-    spec = required(node, "spec", _mapping)
+    spec = required(node, "spec", mapping)
     if spec is None or not isinstance(spec.value, dict):
         return []
     _seconds(spec, "sloPeriod")
@@ -314,7 +305,7 @@ def _alert_windows(node: Node, notes: Notes) -> list[Foreign]:
             if pair is None:
                 spec.report(f"{severity}.{speed} is required")
                 continue
-            share = required(pair, "errorBudgetPercent", _number)
+            share = required(pair, "errorBudgetPercent", number)
             if share and not 0 < share.value <= 100:
                 share.report(f"must be above 0 and at most 100, not {share.value}")
             for key in ("shortWindow", "longWindow"):

@@ -47,7 +47,8 @@ def _spec(slo: Foreign, notes: Notes) -> dict[str, Any]:
     objective: dict[str, Any] = {}
     if isinstance(slo.sli, Fast):
         objective |= {"op": "lte", "value": slo.sli.seconds}
-    objective["targetPercent"] = int(slo.percent) if slo.percent == int(slo.percent) else slo.percent
+    key = "targetPercent" if slo.in_percent else "target"
+    objective[key] = int(slo.target) if slo.target == int(slo.target) else slo.target
     found: dict[str, Any] = {}
     if description := slo.description.strip():
         if len(description) > _LONGEST_TEXT:
