@@ -7,7 +7,7 @@ matched without regard to case: both as the Go reader of OpenSLO does.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -30,13 +30,17 @@ _HUGE = 1e300
 
 @dataclass(frozen=True)
 class Node:
-    """One value; `base` is how many steps of the path lead to the object that it belongs to."""
+    """One value; `base` is how many steps of the path lead to the object that it belongs to.
+
+    `exact`: the case of its keys matters, as it does to tools whose reader is not Go's JSON.
+    """
 
     document: Document
     path: Path_
     value: Any
     found: list[Problem]
     base: int = 0
+    exact: bool = False
 
     def report(self, message: str) -> None:
         """File a problem at this value's line, led by its path within the object."""
@@ -60,8 +64,8 @@ class Node:
         """The value of a key; None when this is no mapping, or the key is absent or null."""
         if not isinstance(self.value, dict):
             return None
-        found = key if key in self.value else next((k for k in self.value if k.lower() == key.lower()), None)
-        return None if found is None or self.value[found] is None else self._step(found)
+        found = key if key in self.value or self.exact else self._spelt(key)
+        return None if found is None or self.value.get(found) is None else self._step(found)
 
     def at(self, *keys: str) -> Node | None:
         """The value at the end of several keys; None where one is absent."""
@@ -85,10 +89,13 @@ class Node:
 
     def quiet(self) -> Node:
         """The same value, whose problems go nowhere: it has been checked before."""
-        return Node(self.document, self.path, self.value, [], self.base)
+        return replace(self, found=[])
+
+    def _spelt(self, key: str) -> str | None:
+        return next((there for there in self.value if there.lower() == key.lower()), None)
 
     def _step(self, step: str | int) -> Node:
-        return Node(self.document, (*self.path, step), self.value[step], self.found, self.base)
+        return Node(self.document, (*self.path, step), self.value[step], self.found, self.base, self.exact)
 
 
 Check = Callable[[Node], None]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.errors import Place
 from core.yaml import Document
 from slo_engine.specs.dialects import DEFAULT_PERIOD, Remark
 from slo_engine.specs.files import Object, read_documents, read_objects
@@ -57,13 +58,13 @@ def read_set(
     objects = read_objects(documents, found, remarks, period)
     known = index(objects)
     check_references(objects, known)
-    slos = _slos(objects, known, leniencies)
+    slos = _slos(objects, known, _by_place(leniencies))
     catalogue = Catalogue(slos, tuple(sorted(set(found))))
     said = {*remarks, *(leniency.remark for leniency in leniencies)}
     return SpecSet(catalogue, tuple(objects), known, tuple(sorted(said)))
 
 
-def _slos(objects: Sequence[Object], known: Index, leniencies: Sequence[Leniency]) -> tuple[Slo, ...]:
+def _slos(objects: Sequence[Object], known: Index, leniencies: Mapping[Place, Sequence[str]]) -> tuple[Slo, ...]:
     taken: dict[str, Slo] = {}
     for item in objects:
         if item.kind != "SLO" or not item.sound or known.get((item.kind, item.name)) is not item:
@@ -76,10 +77,17 @@ def _slos(objects: Sequence[Object], known: Index, leniencies: Sequence[Leniency
     return tuple(sorted(taken.values(), key=lambda slo: (slo.source.file, slo.source.line, slo.name)))
 
 
-def _with_notes(slo: Slo, item: Object, leniencies: Sequence[Leniency]) -> Slo:
+def _by_place(leniencies: Sequence[Leniency]) -> Mapping[Place, Sequence[str]]:
+    """Notes on what was read leniently, by the place of their object."""
+    found: dict[Place, list[str]] = {}
+    for leniency in leniencies:
+        found.setdefault(leniency.of, []).append(f"{leniency.remark.key}: {leniency.remark.message}")
+    return found
+
+
+def _with_notes(slo: Slo, item: Object, leniencies: Mapping[Place, Sequence[str]]) -> Slo:
     """The SLO with notes on what of another tool's file has no effect, and on what was read leniently."""
-    place = item.node.document.place(item.node.path)
-    notes = [f"{leniency.remark.key}: {leniency.remark.message}" for leniency in leniencies if leniency.of == place]
+    notes = list(leniencies.get(item.node.document.place(item.node.path), ()))
     if item.origin and (lost := len({remark.key for remark in item.origin.remarks if remark.is_loss})):
         notes.append(
             f"of its file for {item.origin.tool}, {lost} keys have no effect: `burnline slo convert` names them"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from core.yaml import Document
@@ -13,11 +15,15 @@ from slo_engine.specs.node import Node
 
 
 class Dialect(NamedTuple):
-    """A tool's files: its name, how they are told (an apiVersion, a version or a key), and what reads them."""
+    """A tool's files: its name, how they are told (an apiVersion, a version or a key), and what reads them.
+
+    `exact`: the case of keys matters; it does not where the tool reads with Go's JSON.
+    """
 
     tool: str
     told_by: str
     read: Reader
+    exact: bool = False
 
 
 class Converted(NamedTuple):
@@ -30,12 +36,12 @@ class Converted(NamedTuple):
 
 
 DIALECTS = (
-    Dialect(sloth.TOOL, "version: prometheus/v1", sloth.read_file),
+    Dialect(sloth.TOOL, "version: prometheus/v1", sloth.read_file, exact=True),
     Dialect(sloth.TOOL, "apiVersion: sloth.slok.dev/v1", sloth.read_object),
-    Dialect(openslo_v1alpha.TOOL, "apiVersion: openslo/v1alpha", openslo_v1alpha.read),
+    Dialect(openslo_v1alpha.TOOL, "apiVersion: openslo/v1alpha", openslo_v1alpha.read, exact=True),
     Dialect(pyrra.TOOL, "apiVersion: pyrra.dev/v1alpha1", pyrra.read),
-    Dialect(slo_generator.TOOL, "apiVersion: sre.google.com/v2", slo_generator.read),
-    Dialect(slo_generator.TOOL, "error_budget_policies", slo_generator.read_configuration),
+    Dialect(slo_generator.TOOL, "apiVersion: sre.google.com/v2", slo_generator.read, exact=True),
+    Dialect(slo_generator.TOOL, "error_budget_policies", slo_generator.read_configuration, exact=True),
 )
 
 
@@ -52,17 +58,27 @@ def dialect_of(value: Any) -> Dialect | None:
 def convert(dialect: Dialect, node: Node, period: str, remarks: list[Remark]) -> list[Converted]:
     """The SLOs of an object as OpenSLO documents; problems are filed at its nodes, everything else in `remarks`."""
     notes = Notes()
-    objectives = dialect.read(node, notes, period)
-    found = []
-    for slo in objectives:
-        document = write(slo, notes)
-        inside = _inside(notes.remarks, slo.at)
-        found.append(Converted(dialect.tool, document, inside, slo.alerts))
+    objectives = dialect.read(replace(node, exact=dialect.exact), notes, period)
+    documents = [write(slo, notes) for slo in objectives]
+    said = _by_owner(notes.remarks)
     remarks += notes.remarks
+    return [
+        Converted(dialect.tool, document, tuple(_about(slo.at.name, said)), slo.alerts)
+        for slo, document in zip(objectives, documents, strict=True)
+    ]
+
+
+def _by_owner(remarks: list[Remark]) -> dict[str, list[Remark]]:
+    """Remarks by the list item that they stand in, such as `slos[3]`; those outside of any under the empty text."""
+    found: dict[str, list[Remark]] = {}
+    for remark in remarks:
+        found.setdefault(remark.key[: remark.key.find("]") + 1], []).append(remark)
     return found
 
 
-def _inside(remarks: list[Remark], at: Node) -> tuple[Remark, ...]:
-    """The remarks on an SLO and what stands in it, and on what all SLOs of its object share."""
-    siblings = at.name[: at.name.rfind("[") + 1] or "\0"
-    return tuple(remark for remark in remarks if remark.key.startswith(at.name) or not remark.key.startswith(siblings))
+def _about(name: str, said: dict[str, list[Remark]]) -> Iterator[Remark]:
+    """What was said of an SLO: in its own item, and outside of all; of the only one of its object everything."""
+    if name:
+        yield from (*said.get("", ()), *said.get(name, ()))
+    else:
+        yield from (remark for remarks in said.values() for remark in remarks)

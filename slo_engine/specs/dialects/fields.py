@@ -20,13 +20,15 @@ _RUNBOOKS = ("runbook", "runbook_url", "runbookURL")
 
 
 def strangers(node: Node, known: Known) -> Iterator[tuple[Node, Collection[str]]]:
-    """Every key that the tool does not know, with those that it would at its place; spelling counts."""
+    """Every key that the tool does not know, with those that it would at its place."""
+    spelt = {key if node.exact else key.lower(): below for key, below in known.items()}
     for item in node.items() or [node]:
-        for key, value in item.entries():
-            if key not in known:
+        for written, value in item.entries():
+            key = written if node.exact else written.lower()
+            if key not in spelt:
                 yield value, known
-            elif known[key] is not None:
-                yield from strangers(value, known[key])
+            elif spelt[key] is not None:
+                yield from strangers(value, spelt[key])
 
 
 def ignore_strangers(node: Node, known: Known, tool: str, notes: Notes) -> None:

@@ -7,6 +7,7 @@ selectors, so nearly everything is counted exactly.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from core.matchers import Selector
@@ -128,7 +129,7 @@ def _target(spec: Node) -> tuple[Node | None, float | None]:
     except ValueError:
         node.report(f"{node.value!r} is no number: write a percentage in quotes, as '99.9'")
         return node, None
-    found = percent(Node(node.document, node.path, value, node.found, node.base))
+    found = percent(replace(node, value=value))
     if found is not None and found < 1:
         node.report(f"is a percentage: {node.value} asks for less than one good event in a hundred")
         return node, None

@@ -54,6 +54,10 @@ def test_a_latency_whose_sides_are_narrowed_differently_is_a_plain_ratio() -> No
     assert "good" in found.sli["ratioMetric"]
 
 
+def test_the_case_of_keys_does_not_matter_as_in_gos_json() -> None:
+    assert read((HEAD + RATIO).replace("window:", "Window:").replace("errors:", "ERRORS:")).problems == []
+
+
 def test_an_offset_is_lost_and_a_selector_may_do_without_a_name() -> None:
     found = read(HEAD + RATIO.replace("metric: r}", "metric: 'r offset 1m'}"))
     assert (found.problems, found.of("lost")[-1]) == ([], "spec.indicator.ratio.total.metric")

@@ -184,6 +184,15 @@ def test_what_has_no_effect_is_a_note_on_the_slo() -> None:
     assert note.startswith("of its file for Sloth, 1 keys have no effect")
 
 
+def test_the_note_counts_what_stands_in_its_own_slo_and_what_all_share() -> None:
+    text = _file(old="labels: {team: a}", new="labels: {team: a}\nslo_plugins: {chain: []}")
+    second = text[text.index("  - name: ok") :].replace("name: ok", "name: more")
+    second = second.replace("name: WebErrors", "name: X\n      labels: {a: b}")
+    notes = {slo.name: slo.notes[0] for slo in read(text + second).slos}
+    assert "2 keys" in notes["web-ok"]
+    assert "3 keys" in notes["web-more"]
+
+
 WRONG = [
     ("service: web", "service: w", 2, "is not a name"),
     ("service: web\n", "", 1, "service is required"),
@@ -194,6 +203,7 @@ WRONG = [
     ("      name: WebErrors", "      labels: {a: b}", 10, "name is required"),
     ("name: WebErrors", "name: W\n      labels: {a: ''}", 13, "must not be empty"),
     ("labels: {team: a}", "labels: {__name__: a}", 3, "is not allowed"),
+    ("service: web", "Service: web", 1, "service is required"),
     ("slos:", "slots:", 1, "slos must have at least one"),
     ("[{{.window}}]", "[5m]", 9, "must hold the template"),
     ("http_total{", "http_total{{{.x}}", 9, "holds a template that Sloth does not know"),
