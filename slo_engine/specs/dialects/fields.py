@@ -123,6 +123,8 @@ def labels_of(node: Node | None, notes: Notes, *, loose: bool = False) -> dict[s
         value = node.get(key) if node else None
         if value:
             notes.lost(value, f"OpenSLO has no labels with a prefix: {key}={found.pop(key)!r} is left out")
+    for value in (inner for key, inner in (node.entries() if node else []) if "{{" in found.get(key, "")):
+        notes.lost(value, "is a Go template, which nothing fills in here: it stays as it was written")
     return found
 
 

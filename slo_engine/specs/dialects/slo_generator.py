@@ -77,6 +77,9 @@ def _sli(spec: Node, indicator: Node, notes: Notes) -> Sli | None:
     backend, method = required_text(spec, "backend"), required_text(spec, "method")
     if not backend or not method:
         return None
+    for _, value in indicator.entries():
+        if "${" in str(value.value):
+            notes.lost(value, "variables of the environment are not filled in: write their values")
     if backend.split("/")[0] == "prometheus":
         if method == "good_bad_ratio":
             return _ratio(indicator, notes)

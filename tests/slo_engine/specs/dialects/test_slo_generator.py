@@ -61,6 +61,11 @@ def test_one_sum_over_another_is_counted_exactly() -> None:
     assert found.sli["ratioMetric"]["good"]["metricSource"]["spec"] == {"selector": "g"}
 
 
+def test_a_variable_of_the_environment_is_said_to_be_lost() -> None:
+    found = read(TEXT.replace("filter_valid: r", "filter_valid: r{a='${JOB}'}"))
+    assert "spec.service_level_indicator.filter_valid" in found.of("lost")
+
+
 def test_another_backend_keeps_the_slo_and_says_that_nothing_is_measured() -> None:
     found = read(TEXT.replace("backend: prometheus", "backend: datadog"))
     assert found.problems == []

@@ -131,6 +131,10 @@ def test_labels_of_a_file_may_be_numbers_and_those_of_an_object_may_not() -> Non
     assert any("put it in quotes" in problem.message for problem in problems)
 
 
+def test_a_go_template_in_a_label_is_said_to_be_lost() -> None:
+    assert read(_file(old="{team: a}", new="{team: '{{ $labels.a }}'}")).of("lost")[0] == "labels.team"
+
+
 def test_a_raw_ratio_is_kept_as_one() -> None:
     found = read(
         _file(
