@@ -111,11 +111,20 @@ def _written(converted: Converted, found: list[Problem]) -> list[Object]:
 
 
 def _roots(document: Document, found: list[Problem]) -> list[Node]:
-    """A document is one object or a list of objects."""
+    """A document is one object, a list of objects, or Kubernetes's List of them."""
     paths: list[Path_] = [(i,) for i in range(len(document.value))] if isinstance(document.value, list) else [()]
     if not paths:
         found.append(problem_at(document, (), "is an empty list"))
-    return [Node(document, p, document.value[p[0]] if p else document.value, found, len(p)) for p in paths]
+    nodes = [Node(document, p, document.value[p[0]] if p else document.value, found, len(p)) for p in paths]
+    return [root for node in nodes for root in _unpacked(node)]
+
+
+def _unpacked(node: Node) -> list[Node]:
+    """The items of a Kubernetes List, which `kubectl get -o yaml` prints; else the object itself."""
+    items = node.get("items")
+    if version_of(node.value) != "v1" or node.text("kind") != "List" or not (items and items.items()):
+        return [node]
+    return [replace(item, base=len(item.path)) for item in items.items()]
 
 
 def _checked(node: Node) -> list[Object]:

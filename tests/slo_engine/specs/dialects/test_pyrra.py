@@ -58,6 +58,15 @@ def test_the_case_of_keys_does_not_matter_as_in_gos_json() -> None:
     assert read((HEAD + RATIO).replace("window:", "Window:").replace("errors:", "ERRORS:")).problems == []
 
 
+def test_a_list_of_kubernetes_is_read_item_by_item_at_their_lines() -> None:
+    one = "".join(f"    {line}\n" for line in (HEAD + RATIO).splitlines())
+    items = "".join("  - " + one.replace("name: web", f"name: web{i}")[4:] for i in range(2))
+    found = read(f"apiVersion: v1\nkind: List\nitems:\n{items}")
+    assert ([slo.name for slo in found.slos], found.problems) == (["web0", "web1"], [])
+    (problem,) = read(f"apiVersion: v1\nkind: List\nitems:\n{items}".replace("'99.5'", "'0'", 1)).problems
+    assert str(problem).startswith("a.yaml:10: spec.target: must be above 0")
+
+
 def test_an_offset_is_lost_and_a_selector_may_do_without_a_name() -> None:
     found = read(HEAD + RATIO.replace("metric: r}", "metric: 'r offset 1m'}"))
     assert (found.problems, found.of("lost")[-1]) == ([], "spec.indicator.ratio.total.metric")
