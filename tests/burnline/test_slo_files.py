@@ -135,6 +135,40 @@ def test_converts_json_is_what_its_schema_says(folder: Path) -> None:
     check("slo-convert", as_document(Conversion((), remarks, (Problem("a", 0, "m"),)), {}))
 
 
+LABELS = 'job="w",instance="a:1"'
+HTTP = (("http_total", ',code="200"', 99), ("http_total", ',code="500"', 1))
+LATENCY = (("d_bucket", ',le="0.4"', 90), ("d_bucket", ',le="+Inf"', 100), ("d_count", "", 100))
+RAW = """\
+  - name: fast
+    objective: 95
+    sli:
+      raw:
+        error_ratio_query: 1 - sum(rate(d_bucket{le="0.4"}[{{.window}}])) / sum(rate(d_count[{{.window}}]))
+    alerting: {name: X}
+"""
+
+
+def _history() -> str:
+    """An hour of one target, a sample every 30 s: 1 % errors, and 90 % of all within 0.4 s."""
+    lines = []
+    for family, series in (("counter http", HTTP), ("histogram d", LATENCY)):
+        lines.append("# TYPE {1} {0}".format(*family.split()))
+        lines += [f"{n}{{{LABELS}{more}}} {i * by} {START + i * 30}" for n, more, by in series for i in range(121)]
+    return "\n".join([*lines, "# EOF\n"])
+
+
+def test_a_file_of_sloth_counts_the_same_as_it_is_and_converted(tmp_path: Path) -> None:
+    text = SLOTH.replace('a{code="5"}', 'http_total{code=~"5.."}').replace("rate(a[", "rate(http_total[") + RAW
+    (tmp_path / "sloth.yaml").write_text(text)
+    (tmp_path / "history.om").write_text(_history())
+    assert run(tmp_path, "slo", "convert", "sloth.yaml", "--out", "slos").code == 4
+    replay = ("ledger", "replay", "--openmetrics", "history.om", "--json", "--slo")
+    direct, converted = (json.loads(run(tmp_path, *replay, path).out) for path in ("sloth.yaml", "slos"))
+    assert direct == converted
+    counts = {row["slo"]: (row["good"], row["total"], row["exact"]) for row in direct}
+    assert counts == {"web-ok": (11_880, 12_000, True), "web-fast": (10_800, 12_000, True)}
+
+
 # lint
 
 
