@@ -16,7 +16,7 @@ def test_it_is_a_schema_and_has_a_title(name: str) -> None:
 
 
 def test_an_error_names_the_place() -> None:
-    value: Any = {"problems": [{"file": "a", "line": "1", "message": "x"}], "notes": []}
+    value: Any = [{"file": "a", "line": "1", "message": "x"}]
     with pytest.raises(ValidationError) as raised:
         check("slo-validate", value)
     assert raised.value.json_path == "$.problems[0].line"

@@ -22,7 +22,7 @@ def validate(
 
     OpenSLO v1, and files of Sloth, Pyrra and slo-generator by their own tool's rules. Exit code 0 when all are
     right, else 1 with one `file:line: message` for each error. OpenSLO is checked as its Go SDK 0.9.2 does;
-    --lenient also takes what only its text and old schema allow, with a note for each.
+    --lenient also takes what only its text and old schema allow, with a note for each on stderr.
 
     Example: burnline slo validate slos/ extra.yaml
     """
@@ -30,12 +30,7 @@ def validate(
 
     found = examine(paths, lenient=lenient)
     if json:
-        print_json(
-            {
-                "problems": [{"file": p.file, "line": p.line, "message": p.message} for p in found.problems],
-                "notes": [{"file": n.file, "line": n.line, "key": n.key, "message": n.message} for n in found.notes],
-            }
-        )
+        print_json([{"file": p.file, "line": p.line, "message": p.message} for p in found.problems])
     for line in (*found.problems, *found.notes):
         typer.echo(str(line), err=True)
     raise typer.Exit(1 if found.problems else 0)

@@ -120,7 +120,7 @@ def test_slo_errors_as_json_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(GOOD.replace("  service: s\n", ""))
     done = run(tmp_path, "slo", "validate", "bad.yaml", "--json")
     assert done.code == 1
-    (problem,) = json.loads(done.out)["problems"]
+    (problem,) = json.loads(done.out)
     assert problem.keys() == {"file", "line", "message"}
     assert problem["file"] == "bad.yaml"
     assert isinstance(problem["line"], int)
