@@ -19,4 +19,4 @@ def test_an_error_names_the_place() -> None:
     value: Any = [{"file": "a", "line": "1", "message": "x"}]
     with pytest.raises(ValidationError) as raised:
         check("slo-validate", value)
-    assert raised.value.json_path == "$.problems[0].line"
+    assert raised.value.json_path == "$[0].line"
