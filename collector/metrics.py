@@ -133,6 +133,12 @@ class OtlpMetrics:
         self.requests = Counter(
             "burnline_otlp_requests", "Requests by the HTTP status of their answer.", ["code"], registry=registry
         )
+        self.grpc_listening = Gauge(
+            "burnline_otlp_grpc_listening", "Whether spans are received over gRPC: 0 or 1.", registry=registry
+        )
+        self.grpc_requests = Counter(
+            "burnline_otlp_grpc_requests", "Calls over gRPC by the code of their answer.", ["code"], registry=registry
+        )
         self.spans_rejected = Counter("burnline_otlp_spans_rejected", "Spans that were refused.", registry=registry)
         self.spans_cut = Counter(
             "burnline_otlp_spans_cut", "Spans of drawn traces beyond what is kept of one.", registry=registry

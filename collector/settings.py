@@ -543,16 +543,24 @@ class ForwardTarget(_Settings):
         return value
 
 
+class GrpcSettings(_Settings):
+    """The same receiver over OTLP/gRPC; what is not said here is as for HTTP."""
+
+    enabled: bool = Field(default=True, description="whether spans are received over gRPC, too")
+    port: int = Field(default=4317, ge=0, le=65535, description="port to listen on, at the address of HTTP")
+
+
 GENERATION_LABELS = ("operation", "outcome", "finish_reason", "retrieval")
 """What strata can ask of every generation, beside its dimensions."""
 
 
 class OtlpSettings(_Settings):
-    """The OTLP/HTTP receiver for traces of model calls."""
+    """The OTLP receiver for traces of model calls."""
 
     enabled: bool = Field(default=True, description="whether spans are received")
     host: str = Field(default="127.0.0.1", description="address to listen on; loopback only")
-    port: int = Field(default=4318, ge=0, le=65535, description="port to listen on")
+    port: int = Field(default=4318, ge=0, le=65535, description="port to listen on for HTTP")
+    grpc: GrpcSettings = Field(default=GrpcSettings(), description="the same receiver over gRPC")
     key_file: Path | None = Field(
         default=None,
         description="key of waiting texts, made where it is missing; by default text.key in the storage folder",
@@ -615,6 +623,12 @@ class OtlpSettings(_Settings):
             place = urlsplit(one.url)
             if self.port and place.port == self.port and place.hostname in ("localhost", "127.0.0.1", "::1", self.host):
                 raise ValueError(f"forward {one.name}: this is the receiver itself")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> OtlpSettings:
+        if self.enabled and self.grpc.enabled and self.port and self.port == self.grpc.port:
+            raise ValueError(f"port and grpc.port are both {self.port}: HTTP and gRPC need a port each")
         return self
 
     @field_validator("dimensions")

@@ -27,22 +27,32 @@ class Refused(BurnlineError):
 
 def accepted(media: str, rejected: int, message: str) -> web.Response:
     """200: all spans were taken, but for those `rejected`."""
+    return _answer(200, response(rejected, message), media)
+
+
+def response(rejected: int, message: str) -> otlp.ExportTraceServiceResponse:
+    """OTLP's answer to traces that were taken, but for spans `rejected`."""
     body = otlp.ExportTraceServiceResponse()
     if rejected:
         body.partial_success.rejected_spans = rejected
         body.partial_success.error_message = message[:_LONGEST_MESSAGE]
-    return _answer(200, body, media)
+    return body
 
 
 def refused(media: str, problem: Refused) -> web.Response:
-    """An error; the details of a 400 say that the request itself is wrong."""
+    """An error, with its time in the header that HTTP has for it."""
+    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    return _answer(problem.status, status(problem), media, headers)
+
+
+def status(problem: Refused, code: int = 0) -> status_pb2.Status:
+    """An error's google.rpc.Status; the details of a 400 say that the request itself is wrong."""
     message = problem.message[:_LONGEST_MESSAGE]
-    body = status_pb2.Status(message=message)
+    body = status_pb2.Status(code=code, message=message)
     if problem.status == 400:
         violation = error_details_pb2.BadRequest.FieldViolation(field="body", description=message)
         body.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
-    return _answer(problem.status, body, media, headers)
+    return body
 
 
 def _answer(status: int, body: Message, media: str, headers: dict[str, str] | None = None) -> web.Response:

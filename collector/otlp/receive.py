@@ -1,11 +1,15 @@
-"""HTTP: from a request to its answer. POST /v1/traces is taken; every error is a google.rpc.Status."""
+"""HTTP: from a request to its answer. POST /v1/traces is taken; every error is a google.rpc.Status.
+
+What is said here of one request holds for gRPC, too: `place`, `take` (collector/otlp/grpc_services.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from aiohttp import web
 
@@ -23,7 +27,7 @@ from core.errors import ParseError, StorageBusy, StorageError
 
 log = logging.getLogger(__name__)
 
-_BODY_SECONDS = 30.0
+BODY_SECONDS = 30.0
 _BUSY_AGAIN, _BROKEN_AGAIN = 1, 5
 """Seconds for Retry-After: a queue empties within a second; a full disk or a long lock does not."""
 
@@ -83,29 +87,39 @@ class Receiver:
         media = request.content_type
         if media not in (PROTOBUF, JSON):
             raise Refused(415, f"Content-Type {media[:50]!r} is not known: send {PROTOBUF} or {JSON}")
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        with self.place():
+            prepared = await self.take(await self._body(request), encoding, media)
+        return accepted(media, prepared.rejected, refusals(prepared))
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the `queue` places of requests on their way to a commit, taken before a body is read; 429 where none
+        is free."""
         if self._on_their_way >= self._limits.queue:
             raise Refused(429, "too many requests wait for their commit", _BUSY_AGAIN)
         self._on_their_way += 1
         try:
-            prepared, found = await self._read(request, media)
-            with self._forwarding.held(found) as forward:
-                await self._commit(prepared)
-                forward()
+            yield
         finally:
             self._on_their_way -= 1
-        return accepted(media, prepared.rejected, _refusals(prepared))
 
-    async def _read(self, request: web.Request, media: str) -> tuple[Prepared, Mapping[str, Parcel]]:
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                data = await body.read(request.content, self._limits.max_body)
-        except TimeoutError:
-            raise Refused(503, f"the body took over {_BODY_SECONDS:.0f} s", _BROKEN_AGAIN) from None
-        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    async def take(self, data: bytes, encoding: str, media: str) -> Prepared:
+        """What a body brought, once it is committed; Refused where it is not taken."""
         loop = asyncio.get_running_loop()
         prepared, found = await loop.run_in_executor(self._reader, self._prepare, data, encoding, media)
         self._metrics.prepared(prepared)
-        return prepared, found
+        with self._forwarding.held(found) as forward:
+            await self._commit(prepared)
+            forward()
+        return prepared
+
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await body.read(request.content, self._limits.max_body)
+        except TimeoutError:
+            raise too_slow() from None
 
     def _prepare(self, data: bytes, encoding: str, media: str) -> tuple[Prepared, Mapping[str, Parcel]]:
         plain = body.decompress(data, encoding, self._limits.max_body)
@@ -128,7 +142,13 @@ class Receiver:
             raise Refused(503, "the spans could not be stored; send them again", again) from None
 
 
-def _refusals(prepared: Prepared) -> str:
+def too_slow() -> Refused:
+    """A body that did not come in time."""
+    return Refused(503, f"the body took over {BODY_SECONDS:.0f} s", _BROKEN_AGAIN)
+
+
+def refusals(prepared: Prepared) -> str:
+    """What a partial success says; empty where nothing was refused."""
     if not prepared.rejected:
         return ""
     return f"spans refused: {prepared.rejected}; the others are stored; the first: {prepared.problem}"

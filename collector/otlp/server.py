@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -20,6 +21,9 @@ from collector.settings import CollectorSettings
 from core.clock import Clock
 from core.texts import TextCipher
 from storage.database import Database
+
+if TYPE_CHECKING:
+    from collector.otlp.grpc_server import GrpcServer
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class OtlpReceiver:
         self._receiver = Receiver(Preparer(rules, cipher), self._ledger, self._queue, self._forwarding, clock, metrics)
         self._bound = 0
         self._ready = asyncio.Event()
+        self.grpc = self._over_grpc()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Receive until `stop` is set; what was answered with success is committed."""
@@ -63,13 +68,15 @@ class OtlpReceiver:
                 self._keep_house(),
                 self._forwarding.run(),
                 self._listen(runner),
+                *([self.grpc.run(_PORT_AGAIN)] if self.grpc else []),
             )
         ]
         stopped = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await runner.cleanup()  # requests on their way are answered first: the queue still runs
+            # Requests on their way are answered first: the queue still runs.
+            await asyncio.gather(runner.cleanup(), *([self.grpc.stop(_GRACE)] if self.grpc else []))
             self._receiver.close()
             await self._forwarding.finish(_GRACE)
             for task in (*work, stopped):
@@ -79,6 +86,13 @@ class OtlpReceiver:
             self._metrics.listening.set(0)
         for task in done - {stopped}:
             task.result()
+
+    def _over_grpc(self) -> GrpcServer | None:
+        if not self._settings.otlp.grpc.enabled:
+            return None
+        from collector.otlp.grpc_server import GrpcServer  # noqa: PLC0415 - 12 MB that not everybody needs
+
+        return GrpcServer(self._receiver, self._settings.otlp, self._metrics)
 
     async def port(self) -> int:
         """The port that is listened on, once it is: with `port: 0` the system chooses."""

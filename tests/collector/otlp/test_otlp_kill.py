@@ -10,10 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from storage import generations, samples
 from storage.database import Database, sqlite_url
-from tests.collector.otlp.told import call, request, totals
+from tests.collector.otlp.told import CHAT, call, request, totals
 from tests.e2e.running import Process, burnline, environment, free_ports, one_at_a_time, until
 
 BATCHES = 150
@@ -25,12 +28,12 @@ PER_BATCH = 5
 def config(tmp_path: Path) -> Iterator[Path]:
     """A collector's configuration; its port is free while the test runs."""
     with one_at_a_time():
-        (port,) = free_ports(1)
+        port, grpc = free_ports(2)
         file = tmp_path / "burnline.yaml"
         file.write_text(
             f"storage: {{directory: {tmp_path / 'storage'}}}\n"
             "metrics_ports: {collector: 0, engine: 0, alerter: 0, evaluator: 0}\n"
-            f"collector:\n  flush_interval: 200ms\n  otlp:\n    port: {port}\n"
+            f"collector:\n  flush_interval: 200ms\n  otlp:\n    port: {port}\n    grpc: {{port: {grpc}}}\n"
             "    strata: [{name: default, probability: 1.0}]\n"
         )
         assert burnline("db", "upgrade", "--config", file).returncode == 0
@@ -89,4 +92,51 @@ def test_a_killed_collector_loses_nothing_that_it_confirmed_and_counts_nothing_t
     assert found["generations outcome=good stratum=default"] == found["drawn stratum=default"] == BATCHES * PER_BATCH
     assert len(generations.recent(database, 0.0, limit=10_000)) == samples.waiting(database) == BATCHES * PER_BATCH
     assert 0 < found["target_time state=covered"] < found["target_time state=expected"]
+    database.dispose()
+
+
+def export(endpoint: str, calls: int, told: set[tuple[str, str]]) -> None:
+    """An application with OpenTelemetry's exporter over gRPC, which sends again by itself; `told` is what it made."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(endpoint, timeout=90)
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_export_batch_size=PER_BATCH, schedule_delay_millis=50))
+    tracer = provider.get_tracer("tests")
+    for _ in range(calls):
+        with tracer.start_as_current_span("chat m", attributes=CHAT) as span:
+            context = span.get_span_context()
+        told.add((f"{context.trace_id:032x}", f"{context.span_id:016x}"))
+        time.sleep(0.02)
+    assert provider.force_flush(90_000)
+    provider.shutdown()
+
+
+@pytest.mark.timeout(240)
+def test_an_exporter_over_grpc_that_sends_again_loses_nothing_to_kills_and_nothing_counts_twice(config: Path) -> None:
+    endpoint = f"http://127.0.0.1:{config.read_text().split('grpc: {port: ')[1].split('}')[0]}"
+    database = Database(sqlite_url(config.parent / "storage" / "burnline.db"))
+    log, told, calls = config.parent / "collector.log", set[tuple[str, str]](), 300
+
+    def collector() -> Process:
+        return Process(log, ("collector", "--config", config), environment())
+
+    def confirmed() -> int:
+        return len(generations.recent(database, 0.0, limit=10_000))
+
+    running = collector()
+    try:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            clients = [pool.submit(export, endpoint, calls, told) for _ in range(CLIENTS)]
+            for share in (1, 2):
+                until(60, "calls are confirmed", lambda share=share: confirmed() > share * calls * CLIENTS // 4, log)
+                running.kill()
+                running = collector()
+            for client in clients:
+                client.result()
+    finally:
+        running.end()
+    found = generations.recent(database, 0.0, limit=10_000)
+    assert {(one.trace_id, one.span_id) for one in found} == told
+    assert len(found) == len(told) == calls * CLIENTS
+    counted = totals(database)
+    assert counted["generations outcome=good stratum=default"] == counted["drawn stratum=default"] == calls * CLIENTS
     database.dispose()
