@@ -17,7 +17,8 @@ The rules, in the order in which they are asked:
    address. A series that was away and returns lower is reset by itself and is no such fall. The target is excluded,
    and says so, until a window has passed without a fall.
 
-A histogram is one counter with a vector of cumulative values; it counts what the last of them gains. Values are scaled
+A histogram is one counter with a vector of cumulative values; it counts what the last of them gains. One whose bounds
+change in one process goes on from what it showed (collector/rebounded.py). Values are scaled
 and floored before they are differenced, so that increments are whole and add up.
 """
 
@@ -32,6 +33,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from collector.counters import Columns, Reading, Table, Values
+from collector.rebounded import carried, rebounded
 from collector.renames import renamed
 from storage.series.arrays import Ints
 
@@ -225,7 +227,7 @@ def advance(before: TargetState | None, page: Page, watched_since: float, discov
         sawtooth,
         (lone,) if lone is not None else (),
         None,
-        len(found.old),
+        found.relabelled,
         _overtook(walk),
     )
 
@@ -277,11 +279,13 @@ def _moves(before: TargetState, page: Page, process: _Process) -> list[_Move]:
 
 
 class _Found(NamedTuple):
-    """The counters to look at, those among the last page's that go on under another name, and what is split."""
+    """The counters to look at, those among the last page's that go on as others, how many of them under another name,
+    and what is split."""
 
     moves: list[_Move]
-    old: frozenset[str]
-    split: frozenset[str]
+    old: frozenset[str] = frozenset()
+    relabelled: int = 0
+    split: frozenset[str] = frozenset()
 
 
 def _renamed(before: TargetState, page: Page, process: _Process, moves: list[_Move]) -> _Found:
@@ -289,11 +293,22 @@ def _renamed(before: TargetState, page: Page, process: _Process, moves: list[_Mo
     fresh = [move.key for move in moves if move.last is None] if process is _Process.SAME else []
     gone = (before.counters.keys() | before.away.keys()) - page.counters.keys() if fresh else set()
     if not gone:
-        return _Found(moves, frozenset(), frozenset())
-    names = renamed(gone, fresh)
+        return _Found(moves)
+    bounds = rebounded(gone, fresh)
+    names = renamed(gone, (key for key in fresh if key not in bounds))
     last = {key: _joined([one for k in old if (one := before.last(k))]) for key, old in names.origins.items()}
+    last |= {key: _carried(before, old, key, page.counters[key].values) for key, old in bounds.items()}
     moved = [move._replace(last=last.get(move.key, move.last)) for move in moves]
-    return _Found(moved, frozenset(one for old in names.origins.values() for one in old), names.split)
+    relabelled = frozenset(one for old in names.origins.values() for one in old)
+    return _Found(moved, relabelled.union(*bounds.values()), len(relabelled), names.split)
+
+
+def _carried(before: TargetState, old: Sequence[str], key: str, values: Values) -> Last:
+    """A histogram that goes on with other bounds: what it would have shown, when it was last seen."""
+    seen, origin = max((one.seen, k) for k in old if (one := before.last(k)))
+    last = before.last(origin)
+    assert last is not None
+    return Last(carried(origin, last.values, key, values), last.created, seen)
 
 
 def _joined(old: Sequence[Last]) -> Last:

@@ -18,6 +18,7 @@ ACCEPT = (
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 """As Prometheus 3 asks: without escaping=allow-utf-8, prometheus_client replaces colons in samples but not in TYPE."""
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7"
 _CHUNK = 1 << 16
 
 
@@ -42,7 +43,7 @@ def new_session() -> aiohttp.ClientSession:
 def headers(job: ScrapeJob) -> dict[str, str]:
     """Headers of a scrape; ScrapeError where a secret cannot be read."""
     return {
-        "Accept": ACCEPT,
+        "Accept": f"{PROTOBUF},{ACCEPT}" if job.protobuf else ACCEPT,
         "User-Agent": "burnline",
         "X-Prometheus-Scrape-Timeout-Seconds": f"{job.timeout:g}",
         **identified(job),

@@ -280,6 +280,10 @@ class ScrapeJob(_Settings):
     metric_relabel: tuple[RelabelRule, ...] = Field(
         default=(), description="Prometheus's metric_relabel_configs: which series are kept, and their labels"
     )
+    protobuf: bool = Field(
+        default=False,
+        description="whether targets are asked for the protobuf page first, the only one that holds native histograms",
+    )
     bearer_token_file: Path | None = Field(
         default=None, description="file that holds a bearer token, read at each scrape"
     )

@@ -54,12 +54,13 @@ class ParseError(BurnlineError):
 
 
 class PageRejected(ParseError):
-    """A metrics page is refused as a whole, as Prometheus refuses it; `line` counts from 1."""
+    """A metrics page is refused as a whole, as Prometheus refuses it; `line` counts from 1, on a page without lines the
+    `unit` that it is made of."""
 
-    def __init__(self, line: int, message: str) -> None:
+    def __init__(self, line: int, message: str, unit: str = "line") -> None:
         self.line = line
         self.message = message
-        super().__init__(f"line {line}: {message}")
+        super().__init__(f"{unit} {line}: {message}")
 
 
 class DiscoveryError(BurnlineError):

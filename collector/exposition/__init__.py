@@ -1,4 +1,4 @@
-"""Metrics pages: Prometheus text and OpenMetrics, read as Prometheus's own server reads them."""
+"""Metrics pages: Prometheus text, OpenMetrics and protobuf, read as Prometheus's own server reads them."""
 
 from __future__ import annotations
 

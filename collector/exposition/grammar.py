@@ -178,7 +178,7 @@ def parse_series(lexis: Lexis, page: bytes, start: int) -> Series:
         braces.read(head.end())
     if braces.name is None:
         raise refusal(page, start, "no metric name before or inside the braces")
-    return _one(intern(braces.name), _settled(page, start, braces.pairs))
+    return shared(intern(braces.name), _settled(page, start, braces.pairs))
 
 
 def plain_series(raw: bytes) -> Series | None:
@@ -196,10 +196,11 @@ def _plain(raw: bytes) -> Series | None:
         inside = found[2].decode() if found[2] else ""
     except UnicodeDecodeError:
         return None
-    return _one(intern(found[1].decode()), _settled(raw, 0, _PLAIN_PAIR.findall(inside)))
+    return shared(intern(found[1].decode()), _settled(raw, 0, _PLAIN_PAIR.findall(inside)))
 
 
-def _one(name: str, labels: Labels) -> Series:
+def shared(name: str, labels: Labels) -> Series:
+    """A series, the same object for all targets that say it."""
     length = len(name) + sum(len(label) + len(value) for label, value in labels)
     return _kept(name, labels) if length <= _LONGEST else Series(name, labels)
 

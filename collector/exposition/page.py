@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,11 @@ from collector.exposition.text import TextFormat
 from core.errors import PageRejected
 from storage.series.arrays import Floats, Ints
 
+if TYPE_CHECKING:
+    from collector.exposition.protobuf import ProtobufReader
+
+PROTOBUF = "application/vnd.google.protobuf"
+"""Prometheus's own format of delimited messages: the only one of that type which a target may send."""
 _TEXT = TextFormat()
 _OPENMETRICS = OpenMetricsFormat()
 
@@ -85,15 +90,22 @@ class _Came(NamedTuple):
     new: bool
 
 
+def media_of(content_type: str | None) -> str:
+    """What a Content-Type header names, without its parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 def format_of(body: bytes, content_type: str | None) -> Format:
     """The format that a Content-Type header names; without one, the page's last line tells."""
-    media = (content_type or "").partition(";")[0].strip().lower()
+    media = media_of(content_type)
     if media == "application/openmetrics-text":
         return _OPENMETRICS
     if media == "text/plain":
         return _TEXT
     if media:
-        raise PageRejected(1, f"content type {media!r} is no metrics page: expected text/plain or OpenMetrics text")
+        raise PageRejected(
+            1, f"content type {media!r} is no metrics page: expected text/plain, OpenMetrics text or protobuf"
+        )
     return _OPENMETRICS if ends_in_eof(body) else _TEXT
 
 
@@ -108,16 +120,28 @@ class PageReader:
         self._comments: list[bytes] = []
         self._types: Mapping[str, str] = {}
         self._last: Template | None = None
+        self._protobuf: ProtobufReader | None = None
         self._taken = 0
         """Bytes of the lines that were new since what is kept of them was last bounded."""
 
     def read(self, body: bytes, content_type: str | None) -> Reading:
         """Read an uncompressed page; raises PageRejected where Prometheus would refuse the scrape."""
+        if media_of(content_type) == PROTOBUF:
+            return self._finish(self._messages(body))
         self._adopt(format_of(body, content_type))
         try:
             return self._finish(self._by_lines(body) or self._by_scan(body))
         finally:
             self._bound(len(body))
+
+    def _messages(self, body: bytes) -> _Draft:
+        if self._protobuf is None:
+            from collector.exposition.protobuf import ProtobufReader  # noqa: PLC0415 - few targets have such a page
+
+            self._protobuf = ProtobufReader()
+        self._by_text, self._last = None, None
+        page = self._protobuf.read(body)
+        return _Draft(page.series, page.values, page.stamps, page.types)
 
     def _adopt(self, page_format: Format) -> None:
         """Forget what the other format's lines meant."""
