@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from burnline.api.counting import answer, question
+from burnline.api.counting import Answer, answer, question
 from collector.metrics import CollectorMetrics
 from collector.settings import CollectorSettings, ScrapeJob, StaticTargets
 from collector.shard import CollectorShard
@@ -26,12 +26,14 @@ WITHIN = 30.0
 class Collector:
     """Scrapes `addresses` (job → host:port) every second, under `labels` and version v1, region here."""
 
-    def __init__(self, folder: Path, addresses: Mapping[str, str], **labels: str) -> None:
+    def __init__(self, folder: Path, addresses: Mapping[str, str], *, protobuf: bool = False, **labels: str) -> None:
         self.database = Database(sqlite_url(folder / "b.db"))
         migrate.upgrade(self.database)
         labels = {"version": "v1", "region": "here", **labels}
         jobs = tuple(
-            ScrapeJob(name=name, interval=1.0, static=(StaticTargets(targets=(address,), labels=labels),))
+            ScrapeJob(
+                name=name, interval=1.0, protobuf=protobuf, static=(StaticTargets(targets=(address,), labels=labels),)
+            )
             for name, address in addresses.items()
         )
         settings = CollectorSettings(flush_interval=0.5, scrape=jobs)
@@ -67,15 +69,18 @@ class Collector:
 
     def outcomes(self, layer: str | None = None) -> tuple[str | None, dict[str, int]]:
         """Which layer the API counts requests in (None: ask it for the outermost), and them by outcome and reason."""
-        with self.database.write() as connection:
-            rollups.store(connection, rollups.compute(connection))
-        now = time.time()
-        asked = question("requests", "", "outcome,reason", now - 3600, now + 60, 60, layer, now)
-        found = answer(self.database, asked)
+        found = self.answer("requests", "outcome,reason", layer)
         counts: Counter[str] = Counter()
         for line in found.lines:
             counts[" ".join(value for _, value in line.group)] += sum(line.cells)
         return found.layer, {name: n for name, n in counts.items() if n}
+
+    def answer(self, signal: str, by: str = "", layer: str | None = None) -> Answer:
+        """What the API counts of a signal in the last hour."""
+        with self.database.write() as connection:
+            rollups.store(connection, rollups.compute(connection))
+        now = time.time()
+        return answer(self.database, question(signal, "", by, now - 3600, now + 60, 60, layer, now))
 
 
 def until(what: str, look: Callable[[], object]) -> None:
