@@ -18,7 +18,7 @@ from core.histogram import Bounds
 from core.labels import make
 from storage.ledger.rows import Checkpoint
 from storage.plan import MeasurePlan
-from tests.collector.exposition.messages import COUNTER, GAUGE, HISTOGRAM, MEDIA, classic, family, native, page
+from tests.collector.exposition.protobuf.made import COUNTER, GAUGE, HISTOGRAM, MEDIA, classic, family, native, page
 
 START = 1_800_000_000.0
 TTFT = "vllm:time_to_first_token_seconds"

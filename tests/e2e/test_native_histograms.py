@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.histogram import Bounds, at_or_below
-from tests.collector.exposition.messages import COUNTER, GAUGE, HISTOGRAM, MEDIA, family, native, page
+from tests.collector.exposition.protobuf.made import COUNTER, GAUGE, HISTOGRAM, MEDIA, family, native, page
 from tests.e2e.engines.collecting import Collector, until
 from tests.e2e.prometheus_servers import Prometheus
 

@@ -1,4 +1,4 @@
-"""The protobuf page: delimited MetricFamily messages, read into the series that the text page of the same target has.
+"""From a decoded metric to the series that the text page has of it.
 
 A native histogram becomes the buckets of the classic histogram that it implies (native.py). Where a metric has classic
 buckets, too, those alone are read, or each observation would be there twice.
@@ -6,25 +6,22 @@ buckets, too, those alone are read, or each observation would be there twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
-from collector.exposition import native
-from collector.exposition import protobuf_messages as messages
 from collector.exposition.grammar import shared
-from collector.exposition.native import ANYTHING, HIGHEST_SCHEMA, LOWEST_SCHEMA, SECONDS, Native
+from collector.exposition.protobuf import messages, native
+from collector.exposition.protobuf.native import ANYTHING, HIGHEST_SCHEMA, LOWEST_SCHEMA, SECONDS, Native
 from collector.exposition.series import Series
-from core.errors import PageRejected
+from core.errors import ParseError
 from core.labels import make
 from storage.series.arrays import Floats, Ints
 
-_LONGEST_VARINT = 10
 _TYPES = {
     messages.COUNTER: "counter",
     messages.GAUGE: "gauge",
@@ -48,13 +45,13 @@ class Part(NamedTuple):
     value: str = ""
 
 
-class Page(NamedTuple):
-    """What a page says, in page order; `stamps` maps the place of a sample to its timestamp in ms."""
+class Described(NamedTuple):
+    """What a family says of all of its metrics: `kind` as on the wire, `type` in our word."""
 
-    series: list[Series]
-    values: Floats
-    stamps: dict[int, int]
-    types: dict[str, str]
+    name: str
+    kind: int
+    type: str
+    in_seconds: bool
 
 
 Shape = tuple[Part, ...]
@@ -64,66 +61,24 @@ _VALUE: Shape = (Part(""),)
 _CREATED = Part("_created")
 
 
-class ProtobufReader:
-    """Reads the pages of one target; hands the same series out again while the target says them again."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, Pairs, Shape], tuple[Series, ...]] = {}
-        self._types: dict[str, str] = {}
-
-    def read(self, body: bytes) -> Page:
-        """Read an uncompressed page; raises PageRejected with the number of the message that is wrong."""
-        page, values = Page([], np.zeros(0), {}, {}), list[float]()
-        known, self._known = self._known, {}
-        for place, family in enumerate(_families(body), 1):
-            page.types[family.name] = _type(family, place)
-            for metric in family.metric:
-                shape, own = _metric(family, metric, place)
-                key = (family.name, tuple((pair.name, pair.value) for pair in metric.label), shape)
-                series = self._known[key] = known.get(key) or _series(key, place)
-                if metric.timestamp_ms:
-                    page.stamps.update(dict.fromkeys(range(len(values), len(values) + len(own)), metric.timestamp_ms))
-                page.series.extend(series)
-                values.extend(own)
-        self._types = self._types if self._types == page.types else page.types
-        return page._replace(values=np.array(values, np.float64), types=self._types)
-
-
-def _families(body: bytes) -> Iterator[Any]:
-    at = place = 0
-    while at < len(body):
-        place += 1
-        length, at = _varint(body, at, place)
-        if length > len(body) - at:
-            raise _wrong(place, f"it is said to have {length} bytes, and {len(body) - at} follow")
-        try:
-            yield messages.MetricFamily.FromString(body[at : at + length])
-        except DecodeError:
-            raise _wrong(place, "it is no MetricFamily") from None
-        at += length
-
-
-def _varint(body: bytes, at: int, place: int) -> tuple[int, int]:
-    """The number at an offset, and the offset after it."""
-    found = 0
-    for shift, byte in enumerate(body[at : at + _LONGEST_VARINT]):
-        found |= (byte & 0x7F) << (7 * shift)
-        if byte < 0x80:
-            return found, at + shift + 1
-    raise _wrong(place, "its length cannot be read")
-
-
-def _type(family: Any, place: int) -> str:
+def described(family: Any) -> Described:
+    """A family without its metrics."""
     if not family.name:
-        raise _wrong(place, "it has no name")
+        raise ParseError("it has no name")
     if family.type not in _TYPES:
-        raise _wrong(place, f"{family.name} has the type {family.type}, which is not known")
-    return _TYPES[family.type]
+        raise ParseError(f"{family.name} has the type {family.type}, which is not known")
+    in_seconds = family.unit == "seconds" or family.name.endswith("_seconds")
+    return Described(family.name, family.type, _TYPES[family.type], in_seconds)
 
 
-def _metric(family: Any, metric: Any, place: int) -> Metric:
+def is_scalar(shape: Shape) -> bool:
+    """Whether a metric has one value, beside the time when it was created."""
+    return shape[:1] == _VALUE
+
+
+def read_metric(family: Described, metric: Any) -> Metric:
     """The series of a metric and their values."""
-    match family.type:
+    match family.kind:
         case messages.COUNTER if metric.HasField("counter"):
             return _counter(metric.counter)
         case messages.GAUGE if metric.HasField("gauge"):
@@ -133,11 +88,11 @@ def _metric(family: Any, metric: Any, place: int) -> Metric:
         case messages.SUMMARY if metric.HasField("summary"):
             return _summary(metric.summary)
         case messages.HISTOGRAM if metric.HasField("histogram"):
-            return _histogram(family, metric.histogram, place)
+            return _histogram(family, metric.histogram)
         case messages.GAUGE_HISTOGRAM:
             return (), ()  # what it counts may fall: no rule of ours reads it
         case _:
-            raise _wrong(place, f"a metric of {family.name} has no value of its family's type")
+            raise ParseError(f"a metric of {family.name} has no value of its family's type")
 
 
 def _counter(counter: Any) -> Metric:
@@ -152,12 +107,12 @@ def _summary(summary: Any) -> Metric:
     return tuple(part for part, _ in told), [value for _, value in told]
 
 
-def _histogram(family: Any, histogram: Any, place: int) -> Metric:
+def _histogram(family: Described, histogram: Any) -> Metric:
     if histogram.bucket or not _is_native(histogram):
         shape, buckets = _classic(histogram)
     else:
-        found = _native(family, histogram, place)
-        grid = native.grid_of(found, SECONDS if _in_seconds(family) else ANYTHING)
+        found = _native(family, histogram)
+        grid = native.grid_of(found, SECONDS if family.in_seconds else ANYTHING)
         shape, buckets = _buckets(native.bounds_of(grid)), native.cumulative(found, grid).tolist()
     rest = [histogram.sample_sum, histogram.sample_count_float or histogram.sample_count]
     if not histogram.HasField("created_timestamp"):
@@ -188,13 +143,13 @@ def _is_native(histogram: Any) -> bool:
     )
 
 
-def _native(family: Any, histogram: Any, place: int) -> Native:
+def _native(family: Described, histogram: Any) -> Native:
     if not LOWEST_SCHEMA <= histogram.schema <= HIGHEST_SCHEMA:
-        raise _wrong(place, f"{family.name} has the schema {histogram.schema}, which is not known")
+        raise ParseError(f"{family.name} has the schema {histogram.schema}, which is not known")
     spans, counts = histogram.positive_span, _counts(histogram.positive_delta, histogram.positive_count)
     negative = _counts(histogram.negative_delta, histogram.negative_count)
     if _length(spans) != len(counts) or _length(histogram.negative_span) != len(negative):
-        raise _wrong(place, f"{family.name} has other buckets than its spans say")
+        raise ParseError(f"{family.name} has other buckets than its spans say")
     below = (histogram.zero_count_float or histogram.zero_count) + float(negative.sum())
     total = histogram.sample_count_float or histogram.sample_count
     return Native(histogram.schema, histogram.zero_threshold, below, _spanned(spans), counts, total)
@@ -219,20 +174,16 @@ def _spanned(spans: Sequence[Any]) -> Ints:
     return np.concatenate(found)
 
 
-def _in_seconds(family: Any) -> bool:
-    return bool(family.unit == "seconds" or family.name.endswith("_seconds"))
-
-
 def _seconds(stamp: Any) -> float:
     return float(stamp.seconds + stamp.nanos / 1e9)
 
 
-def _series(key: tuple[str, Pairs, Shape], place: int) -> tuple[Series, ...]:
-    name, pairs, shape = key
+def series_of(name: str, pairs: Pairs, shape: Shape) -> tuple[Series, ...]:
+    """The series of a metric of this family, with these labels."""
     own = [pair for pair in pairs if pair[1]]  # an empty value is no label, as in the text formats
     names = [label for label, _ in own] + ["__name__"]
     if len(set(names)) < len(names):
-        raise _wrong(place, f"a metric of {name} has a label twice, or one named __name__")
+        raise ParseError(f"a metric of {name} has a label twice, or one named __name__")
     return tuple(
         shared(_named(name, part), make((*own, (part.label, part.value))) if part.label else make(own))
         for part in shape
@@ -253,7 +204,3 @@ def number(value: float) -> str:
     if value == 0 or -5 < power < 6:
         return format(written + 0, "f")
     return f"{written.scaleb(-power):f}e{power:+03d}"
-
-
-def _wrong(place: int, what: str) -> PageRejected:
-    return PageRejected(place, what, "message")

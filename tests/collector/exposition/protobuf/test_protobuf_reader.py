@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from collector.exposition import PageReader, Reading
 from collector.exposition.debug import describe
-from collector.exposition.protobuf import number
+from collector.exposition.protobuf.metrics import number
 from core.errors import PageRejected
-from tests.collector.exposition.messages import (
+from tests.collector.exposition.protobuf.made import (
     COUNTER,
     GAUGE,
     GAUGE_HISTOGRAM,
@@ -88,6 +88,27 @@ def test_a_reader_hands_the_same_series_out_again_also_after_a_text_page() -> No
     assert shown(reader.read(TEXT.replace("} 10", "} 11").encode(), "text/plain"))[
         'Series(http_requests_total{code="200", path="/a\\"b"})'
     ] == repr(11.0)
+
+
+CREATED = {"created_timestamp": {"seconds": 1_800_000_000, "nanos": 5}}
+
+
+@pytest.mark.parametrize("extra", [{}, CREATED])
+@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=5), st.lists(st.text(max_size=200), max_size=3))
+def test_values_that_change_are_read_as_a_new_reader_reads_them(
+    extra: dict[str, Any], values: list[float], texts: list[str]
+) -> None:
+    reader = PageReader()
+    for value in values:
+        labels = {f"l{n}": text for n, text in enumerate(texts)}
+        counters = [(labels | {"n": str(n)}, {"value": value, **extra}) for n in range(3)]
+        body = page(
+            family("a_total", COUNTER, *counters, ({}, {"value": value})),
+            family("b", GAUGE, (labels, {"value": -value})),
+        )
+        again = reader.read(body, MEDIA)
+        assert shown(again) == shown(PageReader().read(body, MEDIA))
+        assert shown(again)["Series(a_total{})"] == repr(value)
 
 
 def test_when_a_metric_was_created_is_a_series_beside_it() -> None:
@@ -165,10 +186,14 @@ LABELLED = page(family("a", GAUGE, ({"x": "1"}, {"value": 1})))
         (b"\x03abc", "message 1: it is no MetricFamily"),
         (b"a 1\n", "message 1: it is said to have 97 bytes"),
         (b"\x00", "message 1: it has no name"),
+        (b"\x04\x0a\x01a\x22", "message 1: its length cannot be read"),
+        (b"\x06\x0a\x01a\x22\x02\x00", "message 1: its last metric is cut off"),
+        (b"\x05\x0a\x01a\x19\x00", "message 1: it is no MetricFamily"),
+        (b"\x05\x0a\x01a\x1c\x00", "message 1: it is no MetricFamily"),
         (b"\x04\x0a\x02a\xff", "message 1: it is no MetricFamily"),
         (
             page(family("a", GAUGE, ({"x": "1"}, {"value": 1}))).replace(b"x\x12\x011", b"x\x12\x01\xff"),
-            "no MetricFamily",
+            "message 1: it is no Metric$",
         ),
         (b"\x05\x0a\x01a\x18\x09", "message 1: a has the type 9"),
         (page(family("a", COUNTER)) + b"\x07\x0a\x01a\x18\x00\x22\x00", "message 2: a metric of a has no value"),

@@ -60,8 +60,13 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
 _pool = descriptor_pool.DescriptorPool()  # its own: another package may bring Prometheus's messages, too
 _pool.Add(_file())
 
-MetricFamily: Any = message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{_PACKAGE}.MetricFamily"))
-"""One family of a page: its name, its type and its metrics."""
+
+def _class(name: str) -> Any:
+    return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+MetricFamily, Metric = _class("MetricFamily"), _class("Metric")
+"""One family of a page: its name, its type and its metrics; one of these."""
 
 COUNTER, GAUGE, SUMMARY, UNTYPED, HISTOGRAM, GAUGE_HISTOGRAM = range(6)
 """Values of MetricFamily.type."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, frexp, log2
 from typing import Any
 
-from collector.exposition.protobuf_messages import MetricFamily
+from collector.exposition.protobuf.messages import MetricFamily
 
 MEDIA = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 COUNTER, GAUGE, SUMMARY, UNTYPED, HISTOGRAM, GAUGE_HISTOGRAM = range(6)

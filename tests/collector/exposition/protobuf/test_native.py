@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.exposition import PageReader
-from collector.exposition.native import ANYTHING, FINEST, SECONDS, Grid, bounds_of
+from collector.exposition.protobuf.native import ANYTHING, FINEST, SECONDS, Grid, bounds_of
 from core.histogram import Bounds, cell_of, coarsen, decumulate
-from tests.collector.exposition.messages import HISTOGRAM, MEDIA, family, native, page
+from tests.collector.exposition.protobuf.made import HISTOGRAM, MEDIA, family, native, page
 
 SCHEMAS = st.integers(-4, 8)
 ALL = bounds_of(Grid(1, 0, SECONDS))
