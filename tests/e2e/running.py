@@ -180,7 +180,7 @@ class Instance:
     """A running `burnline up --demo`. `settings` are overrides, as `API__PORT=1`."""
 
     def __init__(self, folder: Path, scenario: str, *, own_metrics: bool = False, **settings: object) -> None:
-        api, dashboard, otlp, *own = free_ports(7)
+        api, dashboard, otlp, grpc, *own = free_ports(8)
         self.folder = folder
         self.directory = folder / "demo"
         self.config = self.directory / "burnline.yaml"
@@ -190,6 +190,7 @@ class Instance:
         names = ("COLLECTOR", "ENGINE", "ALERTER", "EVALUATOR")
         ports = {f"METRICS_PORTS__{name}": port if own_metrics else 0 for name, port in zip(names, own, strict=True)}
         served = {"API__PORT": api, "DASHBOARD__PORT": dashboard, "COLLECTOR__OTLP__PORT": otlp, **ports}
+        served["COLLECTOR__OTLP__GRPC__PORT"] = grpc
         # Scoring would take a core from the fleet: a test that wants it says so.
         self.env = environment(**{"EVALUATOR__ENABLED": "false", **served, **settings})
         self._arguments = ("up", "--demo", "--days", 0, "--scenario", scenario, "--directory", self.directory)

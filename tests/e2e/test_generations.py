@@ -73,7 +73,7 @@ class World:
             "metrics_ports: {collector: 0, engine: 0, alerter: 0, evaluator: 0}\n"
             "collector:\n"
             "  flush_interval: 1s\n"
-            f"  otlp:\n    port: {self.port}\n    text_ttl: {TTL:.0f}s\n"
+            f"  otlp:\n    port: {self.port}\n    grpc: {{enabled: false}}\n    text_ttl: {TTL:.0f}s\n"
             "    strata: [{name: default, probability: 1.0}]\n"
             f"engine: {{tick_interval: 1s, packs: [], slos: [{folder / 'slos.yaml'}]}}\n"
             "evaluator: {poll_interval: 500ms}\n"

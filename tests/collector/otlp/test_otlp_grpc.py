@@ -40,7 +40,6 @@ __all__ = ["start"]
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
-AT_ANY_PORT = {"port": 0}
 Gzip, Deflate = grpc.Compression.Gzip, grpc.Compression.Deflate
 
 
@@ -95,7 +94,7 @@ def tell(provider: TracerProvider, calls: int) -> None:
 
 @pytest.mark.parametrize("compression", [None, Gzip])
 def test_calls_of_the_official_exporter_are_counted_drawn_and_kept(start: Start, compression: Any) -> None:
-    here = start(SystemClock(), grpc=AT_ANY_PORT)
+    here = start(SystemClock())
     provider, _ = exporting(here, compression)
     tell(provider, 30)
     provider.shutdown()
@@ -108,7 +107,7 @@ def test_calls_of_the_official_exporter_are_counted_drawn_and_kept(start: Start,
 
 
 def test_the_official_exporter_sends_again_after_unavailable(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = start(SystemClock(), grpc=AT_ANY_PORT)
+    here = start(SystemClock())
     real, tries = generations.add, list[int]()
 
     def busy_twice(connection: Any, found: Any) -> None:
@@ -128,7 +127,7 @@ def test_the_official_exporter_sends_again_after_unavailable(start: Start, monke
 
 
 def test_one_call_over_both_protocols_counts_once(start: Start) -> None:
-    here = start(grpc=AT_ANY_PORT)
+    here = start()
     told = request(call(1), call(2)).SerializeToString()
     assert here.post(told).status_code == 200
     assert send(here, told) == send(here, told, compression=Gzip) == b""
@@ -137,7 +136,7 @@ def test_one_call_over_both_protocols_counts_once(start: Start) -> None:
 
 
 def test_partial_success_names_the_first_refused_span(start: Start) -> None:
-    here = start(grpc=AT_ANY_PORT)
+    here = start()
     answer = send(here, request(span(), call(2), span(3, duration=-1)).SerializeToString())
     found = ExportTraceServiceResponse.FromString(answer).partial_success
     assert found.rejected_spans == 1
@@ -161,7 +160,7 @@ def test_partial_success_names_the_first_refused_span(start: Start) -> None:
     ],
 )
 def test_what_is_refused_for_good(start: Start, content: bytes, how: dict[str, Any], code: str) -> None:
-    here = start(grpc=AT_ANY_PORT)
+    here = start()
     if code != "OK":
         error: Any = refused(here, content, **how)
         assert error.code().name == code
@@ -170,7 +169,7 @@ def test_what_is_refused_for_good(start: Start, content: bytes, how: dict[str, A
 
 
 def test_garbage_is_told_what_is_wrong_with_it(start: Start) -> None:
-    found = status(refused(start(grpc=AT_ANY_PORT), b"\xff\xff"))
+    found = status(refused(start(), b"\xff\xff"))
     details = BadRequest.FromString(found.details[0].value)
     assert found.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
     assert (
@@ -186,7 +185,7 @@ def test_garbage_is_told_what_is_wrong_with_it(start: Start) -> None:
 def test_what_cannot_be_stored_is_not_confirmed_and_counts_when_it_comes_again(
     start: Start, monkeypatch: pytest.MonkeyPatch, error: StorageError, seconds: int
 ) -> None:
-    here = start(grpc=AT_ANY_PORT)
+    here = start()
     told = request(call()).SerializeToString()
 
     def fail(*_: object) -> None:
@@ -216,7 +215,7 @@ def test_both_protocols_share_the_places_and_a_call_without_one_is_told_to_wait(
         return real(ledger, found, now)
 
     monkeypatch.setattr(OtlpLedger, "commit", slow)
-    here = start(queue=1, grpc=AT_ANY_PORT)
+    here = start(queue=1)
     thread = threading.Thread(target=lambda: here.post(request(call(1)).SerializeToString()))
     thread.start()
     assert began.wait(20)
@@ -229,7 +228,7 @@ def test_both_protocols_share_the_places_and_a_call_without_one_is_told_to_wait(
 
 
 def test_a_client_that_goes_away_gives_its_place_back(start: Start) -> None:
-    here = start(queue=1, grpc=AT_ANY_PORT)
+    here = start(queue=1)
 
     def never() -> Any:
         threading.Event().wait(20)
@@ -247,7 +246,7 @@ def test_a_client_that_goes_away_gives_its_place_back(start: Start) -> None:
 
 def test_a_message_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collector.otlp.grpc_services.BODY_SECONDS", 0.1)
-    here = start(grpc=AT_ANY_PORT)
+    here = start()
     ended = threading.Event()
 
     def late() -> Any:
@@ -272,7 +271,7 @@ def test_another_service_is_one_line_of_the_table(start: Start, monkeypatch: pyt
         return {**real(receiver), METRICS: metrics}
 
     monkeypatch.setattr(grpc_services, "services", more)
-    assert send(start(grpc=AT_ANY_PORT), b"a message", METRICS) == b""
+    assert send(start(), b"a message", METRICS) == b""
     assert came == [b"a message"]
 
 
@@ -301,7 +300,7 @@ def test_a_port_that_is_taken_is_tried_again_while_http_receives(
 
 
 def test_two_receivers_do_not_share_a_port(start: Start, tmp_path: Path) -> None:
-    first = start(grpc=AT_ANY_PORT)
+    first = start()
     port = port_of(first)
     second = start(grpc={"port": port})
     assert second.count("burnline_otlp_grpc_listening") == 0
@@ -309,7 +308,7 @@ def test_two_receivers_do_not_share_a_port(start: Start, tmp_path: Path) -> None
 
 
 def test_the_port_is_closed_when_the_receiver_ends(start: Start) -> None:
-    here = start(grpc=AT_ANY_PORT)
+    here = start()
     port = port_of(here)
     here.end()
     with socket.socket() as client:

@@ -49,7 +49,7 @@ class Running:
         self.folder = folder
         self.database = new_database(folder)
         self.registry = CollectorRegistry()
-        chosen = OtlpSettings(**{"port": 0, "strata": ALL, "max_body": LIMIT, **settings})
+        chosen = OtlpSettings(**{"port": 0, "grpc": {"port": 0}, "strata": ALL, "max_body": LIMIT, **settings})
         self._settings = CollectorSettings(flush_interval=0.1, otlp=chosen)
         self._clock = clock
         self._ready = threading.Event()
