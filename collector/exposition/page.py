@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collector.exposition.protobuf import ProtobufReader
 
 PROTOBUF = "application/vnd.google.protobuf"
-"""Prometheus's own format of delimited messages: the only one of that type which a target may send."""
+"""The type of Prometheus's messages; of its encodings, delimited alone is read."""
 _TEXT = TextFormat()
 _OPENMETRICS = OpenMetricsFormat()
 
@@ -139,6 +139,7 @@ class PageReader:
             from collector.exposition.protobuf import ProtobufReader  # noqa: PLC0415 - few targets have such a page
 
             self._protobuf = ProtobufReader()
+        self._adopt(_TEXT)  # whose names and types the messages have
         self._by_text, self._last = None, None
         page = self._protobuf.read(body)
         return _Draft(page.series, page.values, page.stamps, page.types)

@@ -83,7 +83,9 @@ def test_a_reader_hands_the_same_series_out_again_also_after_a_text_page() -> No
     first, second = reader.read(SAME, MEDIA), reader.read(SAME, MEDIA)
     assert first.series is second.series
     assert first.types is second.types
+    assert reader.read(b"a 1\n# EOF\n", "application/openmetrics-text").openmetrics
     between, third = reader.read(TEXT.encode(), "text/plain"), reader.read(SAME, MEDIA)
+    assert not third.openmetrics
     assert between.series == third.series == first.series
     assert shown(reader.read(TEXT.replace("} 10", "} 11").encode(), "text/plain"))[
         'Series(http_requests_total{code="200", path="/a\\"b"})'
