@@ -35,10 +35,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class Part(NamedTuple):
-    """A series of a metric, beside its labels: what follows the family's name, and a label of its own or none.
-
-    `created` stands for the family's name without `_total`.
-    """
+    """A series of a metric, beside its labels: what follows the family's name, and a label of its own or none."""
 
     suffix: str
     label: str = ""
@@ -181,17 +178,17 @@ def _seconds(stamp: Any) -> float:
 def series_of(name: str, pairs: Pairs, shape: Shape) -> tuple[Series, ...]:
     """The series of a metric of this family, with these labels."""
     own = [pair for pair in pairs if pair[1]]  # an empty value is no label, as in the text formats
-    names = [label for label, _ in own] + ["__name__"]
+    names = [label for label, _ in own] + ["__name__", *{part.label for part in shape if part.label}]
     if len(set(names)) < len(names):
         raise ParseError(f"a metric of {name} has a label twice, or one named __name__")
+    family = name.removesuffix("_total") if is_scalar(shape) else name
     return tuple(
-        shared(_named(name, part), make((*own, (part.label, part.value))) if part.label else make(own))
+        shared(
+            (family if part == _CREATED else name) + part.suffix,
+            make((*own, (part.label, part.value))) if part.label else make(own),
+        )
         for part in shape
     )
-
-
-def _named(name: str, part: Part) -> str:
-    return (name.removesuffix("_total") if part is _CREATED else name) + part.suffix
 
 
 @lru_cache(1024)

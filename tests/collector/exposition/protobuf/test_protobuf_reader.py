@@ -119,8 +119,10 @@ def test_when_a_metric_was_created_is_a_series_beside_it() -> None:
         read(
             family("a_total", COUNTER, ({"x": "1"}, {"value": 1, **created})),
             family("h_seconds", HISTOGRAM, ({}, classic([0.3], [1.0]) | created)),
+            family("h_total", HISTOGRAM, ({}, classic([0.3], [1.0]) | created)),
         )
     )
+    assert "Series(h_total_created{})" in found
     assert found['Series(a_created{x="1"})'] == found["Series(h_seconds_created{})"] == repr(1_800_000_000.5)
 
 
@@ -218,6 +220,11 @@ def test_a_label_twice_is_refused() -> None:
     made.metric[0].label.add(name="x", value="2")
     with pytest.raises(PageRejected, match="label twice"):
         read(made)
+
+
+def test_a_bucket_has_no_other_bound_beside_its_own() -> None:
+    with pytest.raises(PageRejected, match="label twice"):
+        read(family("x_seconds", HISTOGRAM, ({"le": "1"}, native([0.3], 3))))
 
 
 def test_a_label_without_a_value_is_none() -> None:
