@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from operator import sub
 from typing import Any
 
@@ -30,7 +31,7 @@ class Collected:
 
     def __init__(self) -> None:
         self._checkpoint = Checkpoint(1, 0, None)
-        self._time = START
+        self.now = START
         self.cells: dict[tuple[Bounds, int], int] = defaultdict(int)
         self.odd: list[int] = []
         self.restart()
@@ -44,14 +45,14 @@ class Collected:
 
     def scrape(self, histogram: Mapping[str, Any], process: float | None = START - 999) -> None:
         """A page with this histogram, of a process that began then."""
-        self._time += 15
+        self.now += 15
         families = [
             family("vllm:request_success_total", COUNTER, ({"finished_reason": "stop"}, {"value": 1})),
             family(TTFT, HISTOGRAM, ({"model_name": "m"}, histogram)),
         ]
         if process is not None:
             families.append(family("process_start_time_seconds", GAUGE, ({}, {"value": process})))
-        outcome = self._reader.page(self._pages.read(page(*families), MEDIA), self._time, self._time)
+        outcome = self._reader.page(self._pages.read(page(*families), MEDIA), self.now, self.now)
         self.odd.append(outcome.relabelled)
         self._flush()
 
@@ -195,3 +196,51 @@ def test_fewer_bounds_lose_nothing(fine: Bounds, old: list[float], more: list[fl
     coarse = tuple(sorted(data.draw(st.sets(st.sampled_from(fine)) if fine else st.just(set()))))
     new = shown(coarse, old + more)
     assert carried(key(fine), shown(fine, old), key(coarse), new) == shown(coarse, old)
+
+
+@dataclass
+class Process:
+    """A program with one native histogram, as a client library keeps it."""
+
+    values: list[float] = field(default_factory=list)
+    schema: int = 5
+    threshold: float = 2.0**-128
+    created: int = int(START) - 999
+    began: float = START - 999
+
+    def page(self) -> dict[str, Any]:
+        return native(self.values, self.schema, self.threshold, created_timestamp={"seconds": self.created})
+
+    def reset(self, now: float) -> None:
+        self.values, self.schema, self.threshold, self.created = [], 5, 2.0**-128, int(now)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["observe", "coarser", "wider", "reset", "restart", "collector"]), SEEN), max_size=12
+)
+
+
+@given(STEPS)
+def test_whatever_a_process_does_each_observation_that_a_page_shows_counts_once(
+    steps: list[tuple[str, list[float]]],
+) -> None:
+    target, process, seen = Collected(), Process([0.3]), list[float]()
+    target.scrape(process.page(), process.began)
+    for step, values in steps:
+        if step == "coarser":
+            process.schema = max(0, process.schema - 2)
+        elif step == "wider":
+            process.threshold = min(0.25, max(0.01, process.threshold * 2))
+        elif step == "reset":
+            process.reset(target.now + 1)
+        elif step == "restart":
+            process.reset(target.now + 1)
+            process.began = target.now + 1
+        elif step == "collector":
+            target.restart()
+        process.values = process.values + values
+        seen += values
+        target.scrape(process.page(), process.began)
+    assert target.total == len(seen)
+    for bound in (0.25, 0.5, 1.0, 2.0):
+        assert target.at_or_below(bound) == sum(value <= bound for value in seen)
