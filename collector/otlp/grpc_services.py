@@ -41,7 +41,7 @@ def encoding_of(data: bytes) -> str:
 
 
 class Services(grpc.GenericRpcHandler):
-    """Answers calls by the table. A call waits for its place before its message is read, as over HTTP: so handlers are
+    """Answers calls by the table. A call takes its place before its message is read, as over HTTP: so handlers are
     given streams, which on the wire are the same for a single message."""
 
     def __init__(self, receiver: Receiver, max_body: int, metrics: OtlpMetrics) -> None:
