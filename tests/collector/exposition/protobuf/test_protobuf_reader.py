@@ -177,6 +177,16 @@ def test_fields_of_later_versions_are_passed_over() -> None:
     assert PageReader().read(varint(len(body)) + body, MEDIA).values == [1.0]
 
 
+def test_differences_are_read_whether_they_are_packed_as_python_sends_them_or_not_as_go_does() -> None:
+    made = native([0.3, 0.3, 0.35], 3, 0.0)
+    packed = page(family("x_seconds", HISTOGRAM, ({}, made)))
+    deltas = b"\x6a\x02\x04\x01"  # field 13 with a length: two observations, and one fewer
+    assert packed.count(deltas) == 1
+    single = packed.replace(deltas, b"\x68\x04\x68\x01")  # field 13 twice, without one: as long
+    assert shown(PageReader().read(single, MEDIA)) == shown(PageReader().read(packed, MEDIA))
+    assert shown(PageReader().read(single, MEDIA))['Series(x_seconds_bucket{le="0.5"})'] == "3.0"
+
+
 ONE = page(family("a", GAUGE, ({}, {"value": 1})))
 LABELLED = page(family("a", GAUGE, ({"x": "1"}, {"value": 1})))
 
