@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from collector.metrics import OtlpMetrics
 from collector.otlp.answer import PROTOBUF, Refused, response
-from collector.otlp.grpc_answer import code_of, trailers
+from collector.otlp.grpc_answer import Refusals, code_of
 from collector.otlp.receive import BODY_SECONDS, Receiver, refusals, too_slow
 
 Handler = Callable[[bytes], Awaitable[Message]]
@@ -48,6 +48,7 @@ class Services(grpc.GenericRpcHandler):
         self._receiver = receiver
         self._max_body = max_body
         self._metrics = metrics
+        self._refusals = Refusals()
         self._handlers = services(receiver)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
@@ -64,7 +65,7 @@ class Services(grpc.GenericRpcHandler):
             answer = await self._served(path, messages)
         except Refused as problem:
             self._metrics.grpc_requests.labels(code_of(problem).name).inc()
-            await context.abort(code_of(problem), problem.message, trailers(problem))
+            await context.abort(code_of(problem), problem.message, self._refusals.trailers(problem))
         self._metrics.grpc_requests.labels(grpc.StatusCode.OK.name).inc()
         return answer
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 
 from collector.otlp import grpc_services
+from collector.otlp.answer import Refused
 from collector.otlp.commit import OtlpLedger, Receipt
-from collector.otlp.grpc_answer import CODES
+from collector.otlp.grpc_answer import CODES, Refusals
 from collector.settings import OtlpSettings
 from core.clock import SystemClock
 from core.errors import StorageBusy, StorageError, StorageFull
@@ -65,12 +67,12 @@ def status(error: Any) -> Status:
     return Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
 
 
-def retry_after(error: Any) -> int | None:
+def retry_after(error: Any) -> float | None:
     """Seconds, told in both places or in none."""
     told = [RetryInfo.FromString(one.value) for one in status(error).details if one.Is(RetryInfo.DESCRIPTOR)]
     again = dict(error.trailing_metadata()).get("google.rpc.retryinfo-bin")
     assert told == ([RetryInfo.FromString(again)] if again is not None else [])
-    return told[0].retry_delay.seconds if told else None
+    return told[0].retry_delay.ToMilliseconds() / 1000 if told else None
 
 
 def exporting(here: Running, compression: Any) -> tuple[TracerProvider, BatchSpanProcessor]:
@@ -195,7 +197,7 @@ def test_what_cannot_be_stored_is_not_confirmed_and_counts_when_it_comes_again(
         patch.setattr("storage.generations.add", fail)
         problem: Any = refused(here, told)
     assert problem.code() is grpc.StatusCode.UNAVAILABLE
-    assert retry_after(problem) == seconds
+    assert 0.5 * seconds <= (retry_after(problem) or 0) <= 1.5 * seconds
     assert generations.recent(here.database, 0.0) == []
     assert send(here, told) == b""
     assert totals(here.database)["drawn stratum=default"] == 1
@@ -223,7 +225,7 @@ def test_both_protocols_share_the_places_and_a_call_without_one_is_told_to_wait(
     go.set()
     thread.join(20)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert retry_after(error) == 1
+    assert 0.5 <= (retry_after(error) or 0) <= 1.5
     assert send(here, request(call(2)).SerializeToString()) == b""
 
 
@@ -257,7 +259,8 @@ def test_a_message_that_does_not_come_is_not_waited_for(start: Start, monkeypatc
         channel.stream_unary(TRACES)(late())
     ended.set()
     error: Any = found.value
-    assert (error.code(), retry_after(error)) == (grpc.StatusCode.UNAVAILABLE, 5)
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert 2.5 <= (retry_after(error) or 0) <= 7.5
 
 
 def test_another_service_is_one_line_of_the_table(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +276,14 @@ def test_another_service_is_one_line_of_the_table(start: Start, monkeypatch: pyt
     monkeypatch.setattr(grpc_services, "services", more)
     assert send(start(), b"a message", METRICS) == b""
     assert came == [b"a message"]
+
+
+def test_clients_that_are_refused_together_are_told_to_come_again_apart() -> None:
+    refusals, problem = Refusals(), Refused(429, "wait", 1)
+    told = [RetryInfo.FromString(dict(refusals.trailers(problem))["google.rpc.retryinfo-bin"]) for _ in range(100)]
+    delays = sorted(one.retry_delay.ToMilliseconds() for one in told)
+    assert 500 <= delays[0] <= delays[-1] <= 1500
+    assert all(later - earlier <= 20 for earlier, later in pairwise([500, *delays, 1500]))
 
 
 def test_every_refusal_has_a_code() -> None:
