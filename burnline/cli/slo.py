@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -92,6 +92,34 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
         print_json(rows)
     else:
         print_status(rows)
+
+
+@app.command()
+def rules(
+    paths: Annotated[list[Path], typer.Argument(help="SLO files or folders")],
+    out: Annotated[str, typer.Option("--out", "-o", help="File to write; - is standard output")] = "-",
+    engine: Annotated[
+        list[str] | None,
+        typer.Option("--engine", help="Engine whose raw metrics carry the signals, as vllm; may be given again"),
+    ] = None,
+    policy: Annotated[
+        Literal["burnline", "workbook", "sloth"],
+        typer.Option("--policy", help="Conditions: the engine's own, or those of others for comparison"),
+    ] = "burnline",
+) -> None:
+    """Write SLOs as recording and alerting rules for Prometheus.
+
+    Exit code 0 when every SLO has rules; 1 when some have none: the others are written, and each of these is named on
+    standard error with the reason.
+
+    Example: burnline slo rules slos/ --engine vllm --out burnline.rules.yaml
+    """
+    from burnline.rules import write_rules
+
+    told = write_rules(paths, out, engine or (), policy)
+    for line in told.lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(0 if told.complete else 1)
 
 
 def print_status(rows: list[dict[str, Any]]) -> None:

@@ -74,6 +74,16 @@ def policy_for(objective: Fraction | Decimal, window_seconds: int) -> BurnPolicy
     return BurnPolicy(tuple(_with_factor(row, min(row.factor, highest), window_seconds) for row in rows))
 
 
+def workbook_for(window_seconds: int) -> BurnPolicy:
+    """The workbook's rows whatever the target, by its formula alone; some of them may be unable to fire.
+
+    ValueError for a window that is no such thing.
+    """
+    if window_seconds <= 0:
+        raise ValueError(f"no burn policy over {window_seconds} s")
+    return BurnPolicy(tuple(_scaled(row, window_seconds) for row in _table("workbook").rows))
+
+
 def _scaled(row: BurnRow, period: int) -> BurnRow:
     """The same share of the budget in the same windows of another period."""
     return _with_factor(row, row.budget_share * period / row.long, period)
