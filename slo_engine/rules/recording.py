@@ -49,7 +49,10 @@ def minute_rules(slo: Slo, sides: Sides) -> list[Rule]:
     rules = [Rule(helper.record, helper.expression, _labels(slo)) for helper in sides.helpers]
     for what, side in _sides(sides):
         if side.minute is not None:
-            rules.append(Rule(record_of(what, MINUTE), side.minute, _labels(slo)))
+            expression = side.minute
+            if what != TOTAL and sides.total.minute is not None:
+                expression = _or_none(slo, sides, expression, MINUTE)
+            rules.append(Rule(record_of(what, MINUTE), expression, _labels(slo)))
     return rules
 
 
@@ -78,17 +81,21 @@ def _sides(sides: Sides) -> Iterable[tuple[str, Side]]:
 
 def _counts(slo: Slo, sides: Sides, window: int) -> list[Rule]:
     rules = []
-    nothing = f"{promql.matching(sides.by)} {of(slo, record_of(TOTAL, window))} * 0"
     for what, side in _sides(sides):
         expression = _over(slo, what, side, window)
         if expression is None:
             continue
         if what == BAD and side.over is not None:
-            expression = f"({expression}) or {nothing}"  # no series of bad events is none of them
+            expression = _or_none(slo, sides, expression, window)
         rules.append(Rule(record_of(what, window), expression, _labels(slo)))
     if sides.part_is is not PartIs.BAD:
         rules.append(Rule(record_of(BAD, window), _bad(slo, sides, window), _labels(slo)))
     return rules
+
+
+def _or_none(slo: Slo, sides: Sides, expression: str, window: int) -> str:
+    """Where there is a total, no series of a part is none of it."""
+    return f"({expression}) or {promql.matching(sides.by)} {of(slo, record_of(TOTAL, window))} * 0"
 
 
 def _over(slo: Slo, what: str, side: Side, window: int) -> str | None:

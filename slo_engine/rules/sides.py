@@ -31,6 +31,7 @@ from slo_engine.specs.model import (
     SignalMetric,
     Slo,
     SumRatio,
+    While,
 )
 
 RESERVED = frozenset({"alertname", "slo", "service", "severity", "le", "part", "told"})
@@ -156,24 +157,27 @@ def _gauge(slo: Slo, gauge: GaugeThreshold, signals: RawSignals) -> Sides:
 
 
 def _slices(slo: Slo, rate: RateSlices, signals: RawSignals) -> Sides:
-    helpers = [_helper(slo, "sli_rate:rate1m", f"({_increase(rate.metric, slo.by, signals)('1m')}) / {MINUTE}")]
-    here = f'slo:sli_rate:rate1m{{slo="{slo.name}"}}'
-    counted = f"{here} > 0"  # a minute in which nothing was counted is no slice, unless a condition makes it one
-    if rate.condition:
-        one = rate.condition
-        looked = SignalMetric(one.signal, by=rate.metric.by)
-        held = _gauges(looked, slo.by, signals, f"{_OPS[one.op]} bool {promql.number(one.value)}", "avg")
-        helpers.append(_helper(slo, "sli_condition:avg1m", held))
-        condition = f'slo:sli_condition:avg1m{{slo="{slo.name}"}}'
-        counted = f"{condition} >= {_MOSTLY}"
-        here = f"({here} or {condition} * 0)"
-    judged = f"({here} {_OPPOSITE[rate.op]} bool {promql.number(rate.value)}) and ({counted})"
-    sides = Side(minute=f"({counted}) * 0 + 1"), Side(minute=judged)
-    return Sides(slo.by, *sides, PartIs.BAD, _budget(slo), tuple(helpers))
+    """Each minute is one event: 1 in the total, and 1 or 0 in the part."""
+    seen = f'slo:sli_rate:rate1m{{slo="{slo.name}"}}'
+    measured = f"({_increase(rate.metric, slo.by, signals)('1m')}) / {MINUTE}"
+    if rate.condition is None:
+        helpers: tuple[Helper, ...] = (Helper("slo:sli_rate:rate1m", measured),)
+        counted = f"{seen} > 0"  # a minute in which nothing was counted is no slice
+    else:
+        held = f'slo:sli_condition:avg1m{{slo="{slo.name}"}}'
+        # No counter where the condition was seen in two minutes in a row is a rate of 0; in one, it is not known yet.
+        none = f"({held} * 0 and {held} offset 1m)"
+        measured = f"({measured}) or {promql.matching(slo.by)} {none}"
+        condition = Helper("slo:sli_condition:avg1m", _condition(slo, rate, rate.condition, signals))
+        helpers = (condition, Helper("slo:sli_rate:rate1m", measured))
+        counted = f"{seen} and {held} >= {_MOSTLY}"
+    bad = f"({counted}) {_OPPOSITE[rate.op]} bool {promql.number(rate.value)}"
+    return Sides(slo.by, Side(minute=f"({counted}) * 0 + 1"), Side(minute=bad), PartIs.BAD, _budget(slo), helpers)
 
 
-def _helper(slo: Slo, name: str, expression: str) -> Helper:
-    return Helper(f"slo:{name}", expression)
+def _condition(slo: Slo, rate: RateSlices, condition: While, signals: RawSignals) -> str:
+    looked = SignalMetric(condition.signal, by=rate.metric.by)
+    return _gauges(looked, slo.by, signals, f"{_OPS[condition.op]} bool {promql.number(condition.value)}", "avg")
 
 
 def _sums(slo: Slo, ratio: SumRatio, signals: RawSignals) -> Sides:
