@@ -24,7 +24,7 @@ def signals_of_engines(engines: Sequence[str]) -> ProfileSignals:
     for engine in engines:
         if engine not in known:
             names = ", ".join(known)
-            raise ConfigError(f"there is no engine {engine!r}{nearest(engine, tuple(known))}; the engines are {names}")
+            raise ConfigError(f"there is no engine {engine!r}, only {names}{nearest(engine, tuple(known))}")
     return ProfileSignals(tuple(known[engine] for engine in dict.fromkeys(engines)))
 
 
