@@ -44,7 +44,7 @@ def counted(replayed: Replayed, region: str, begin: int, end: int) -> tuple[int,
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_windows_between_pauses_are_exact_and_all_others_within_what_straddles_their_edges(seed: int) -> None:
     trouble = Trouble("eu", 4000, 5000, 0.3)
     fleet = random_fleet(seed, hours=2, targets=4, troubles=[trouble])
