@@ -94,3 +94,12 @@ def test_queries_are_summed_minute_by_minute_and_a_missing_part_is_none_of_it(tm
     history = History({"a": ("counter", {'a_total{code="200"}': rising(6)})})
     says(file, history, tmp_path, (), "slo:total:increase5m", 30)
     says(file, history, tmp_path, (), "slo:bad_per_total:ratio_increase5m", 0)
+
+
+def test_without_a_series_of_good_events_all_are_bad(tmp_path: Path) -> None:
+    spec = slos.ratio("{signal: requests, where: 'outcome=\"good\"'}", "{signal: requests}", good=True)
+    file = slos.write(tmp_path, spec, "{target: 0.99}")
+    history = History(
+        {"vllm:request_success": ("counter", {'vllm:request_success_total{finished_reason="error"}': rising(6)})}
+    )
+    says(file, history, tmp_path, ("vllm",), "slo:bad_per_total:ratio_increase5m", 1)
