@@ -6,16 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from core.durations import MINUTE
+from core.durations import MINUTE, render
 from slo_engine.rules.alerting import alert_rules
 from slo_engine.rules.policy import RulePolicy
 from slo_engine.rules.raw import Inexpressible, NoSignals, RawSignals
 from slo_engine.rules.recording import Rule, minute_rules, period_rules, window_rules
-from slo_engine.rules.sides import Sides, sides_of
+from slo_engine.rules.sides import RATE, Sides, sides_of
 from slo_engine.specs.model import Slo
 
 PERIOD_INTERVAL = 5 * MINUTE
 """How often the budget is summed: the whole period is read each time."""
+
+
+_SCRAPES = 4
+"""Samples that the shortest range should hold, so that a missed scrape empties none."""
 
 
 class RuleGroup(NamedTuple):
@@ -56,8 +60,21 @@ def generate(
             left_out.append(LeftOut(slo, str(error)))
             continue
         groups += _groups(slo, sides, policy)
-        notes += ((slo.name, note) for note in sides.notes)
+        notes += ((slo.name, note) for note in (*sides.notes, *_too_short(slo, sides, policy)))
     return Generated(tuple(groups), tuple(left_out), tuple(notes))
+
+
+def _too_short(slo: Slo, sides: Sides, policy: RulePolicy) -> Iterable[str]:
+    """`increase` needs two samples in its range, and Prometheus 3 leaves out one at the range's beginning."""
+    shortest = min(row.short for row in policy.rows(slo).rows)
+    if sides.total.over is not None and shortest < _SCRAPES * MINUTE:
+        yield f"its shortest window is {render(shortest)}: {_scrape_every(shortest)}"
+    elif any(helper.record == RATE for helper in sides.helpers):
+        yield f"its rate is taken over {render(MINUTE)}: {_scrape_every(MINUTE)}"
+
+
+def _scrape_every(shortest: int) -> str:
+    return f"scrape its series every {render(shortest / _SCRAPES)} or sooner"
 
 
 def _groups(slo: Slo, sides: Sides, policy: RulePolicy) -> tuple[RuleGroup, RuleGroup]:

@@ -37,6 +37,8 @@ from slo_engine.specs.model import (
 RESERVED = frozenset({"alertname", "slo", "service", "severity", "le", "part", "told"})
 """Labels that the rules give themselves: no group may be kept by them."""
 
+RATE, CONDITION = "slo:sli_rate:rate1m", "slo:sli_condition:avg1m"
+"""What a rate is judged by, each minute."""
 _OPS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _OPPOSITE: dict[Op, str] = {"lt": ">=", "lte": ">", "gt": "<=", "gte": "<"}
 _MOSTLY = "0.5"
@@ -158,18 +160,18 @@ def _gauge(slo: Slo, gauge: GaugeThreshold, signals: RawSignals) -> Sides:
 
 def _slices(slo: Slo, rate: RateSlices, signals: RawSignals) -> Sides:
     """Each minute is one event: 1 in the total, and 1 or 0 in the part."""
-    seen = f'slo:sli_rate:rate1m{{slo="{slo.name}"}}'
+    seen = f'{RATE}{{slo="{slo.name}"}}'
     measured = f"({_increase(rate.metric, slo.by, signals)('1m')}) / {MINUTE}"
     if rate.condition is None:
-        helpers: tuple[Helper, ...] = (Helper("slo:sli_rate:rate1m", measured),)
+        helpers: tuple[Helper, ...] = (Helper(RATE, measured),)
         counted = f"{seen} > 0"  # a minute in which nothing was counted is no slice
     else:
-        held = f'slo:sli_condition:avg1m{{slo="{slo.name}"}}'
+        held = f'{CONDITION}{{slo="{slo.name}"}}'
         # No counter where the condition was seen in two minutes in a row is a rate of 0; in one, it is not known yet.
         none = f"({held} * 0 and {held} offset 1m)"
         measured = f"({measured}) or {promql.matching(slo.by)} {none}"
-        condition = Helper("slo:sli_condition:avg1m", _condition(slo, rate, rate.condition, signals))
-        helpers = (condition, Helper("slo:sli_rate:rate1m", measured))
+        condition = Helper(CONDITION, _condition(slo, rate, rate.condition, signals))
+        helpers = (condition, Helper(RATE, measured))
         counted = f"{seen} and {held} >= {_MOSTLY}"
     bad = f"({counted}) {_OPPOSITE[rate.op]} bool {promql.number(rate.value)}"
     return Sides(slo.by, Side(minute=f"({counted}) * 0 + 1"), Side(minute=bad), PartIs.BAD, _budget(slo), helpers)

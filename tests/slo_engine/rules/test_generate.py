@@ -119,3 +119,10 @@ def test_a_latency_says_which_bucket_it_needs() -> None:
     assert generated.notes == (
         ("promise", "needs a bucket with the bound 0.25 of wait_seconds: without it there is no result"),
     )
+
+
+@pytest.mark.parametrize(("days", "noted"), [(1, "every 15s"), (3, "every 45s"), (7, None), (30, None)])
+def test_windows_that_a_usual_scrape_interval_may_leave_empty_are_noted(days: int, noted: str | None) -> None:
+    notes = generate([slo(window_seconds=days * 86_400)]).notes
+    assert [noted in text for _, text in notes if noted] == ([True] if noted else [])
+    assert bool(notes) == bool(noted)
