@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 Shape = Callable[[int], tuple[int, int]]
 """(good, bad) events in the step that ends at a step's number."""
@@ -31,6 +32,18 @@ def slow_burn(begin: int, *, usual: int = 995, bad: int = 5) -> Shape:
 def rare(every: int) -> Shape:
     """One event in so many steps, every third of them bad."""
     return lambda step: (0, 0) if step % every else ((1, 0) if step // every % 3 else (0, 1))
+
+
+def by_chance(random: Random, steps: int) -> Shape:
+    """Traffic and failures that change without warning."""
+    share, plan = 0.0, [(0, 0)]
+    for _ in range(steps):
+        if random.random() < 0.05:
+            share = random.choice([0, 0, 0, 0.002, 0.02, 0.2, 1])
+        events = random.choice([0, 1, 5, 50, 200])
+        bad = sum(random.random() < share for _ in range(events))
+        plan.append((events - bad, bad))
+    return lambda step: plan[step]
 
 
 def counters(

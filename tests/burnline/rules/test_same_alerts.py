@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.burnline.rules import both, shapes, slos
 from tests.burnline.rules.both import History
@@ -208,3 +212,17 @@ def test_prices(tmp_path: Path) -> None:
 def test_every_period_and_low_targets_too(window: str, objective: str, tmp_path: Path) -> None:
     file = slos.write(tmp_path, SELECTORS, f"{{{objective}}}", window=window)
     agree(file, requests(shapes.outage(40, 90), 150), tmp_path)
+
+
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["90", "95", "99", "99.9"]),
+    st.sampled_from(["1d", "7d", "30d"]),
+    st.sets(st.integers(1, 119), max_size=3),
+)
+@settings(max_examples=4, deadline=None)
+def test_traffic_by_chance(seed: int, percent: str, window: str, resets: set[int]) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        file = slos.write(folder, SELECTORS, f"{{targetPercent: {percent}}}", window=window)
+        agree(file, requests(shapes.by_chance(Random(seed), 120), 120, tuple(resets)), folder)
