@@ -1,7 +1,7 @@
 """Sloth's published rules and Burnline's, with `--policy sloth`, fire in the same minutes.
 
-The SLO is that of Sloth's getting-started example, written in OpenSLO by hand. Its rules are read where they lie beside
-the checkout, and are no part of it.
+The SLO is that of Sloth's getting-started example, as its own file is read and written in OpenSLO by hand. Its file and
+rules are read where they lie beside the checkout, and are no part of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from slo_engine.rules import RulePolicy
 from tests.burnline.rules import both, shapes, slos
 from tests.burnline.rules.both import History
 
-GOLDEN = Path(__file__).parents[4] / "shared" / "data" / "slo-specs" / "golden" / "sloth-getting-started-rules.yaml"
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "slo-specs"
+GOLDEN = SHARED / "golden" / "sloth-getting-started-rules.yaml"
+EXAMPLE = SHARED / "sloth" / "example-getting-started.yaml"
 
 pytestmark = [
     pytest.mark.server("promtool"),
@@ -41,10 +43,10 @@ def history(shape: shapes.Shape, minutes: int, resets: tuple[int, ...] = (), sta
     return History({"http_request_duration_seconds_count": ("unknown", series)})
 
 
-def differences(severity: str) -> str:
+def differences(severity: str, slo: str = "promise") -> str:
     """1 in a minute in which one of the two fires and the other does not, else 0."""
     sloth = f'(count(ALERTS{{sloth_severity="{severity}",alertstate="firing"}}) > bool 0 or vector(0))'
-    ours = f'(count(ALERTS{{slo="promise",severity="{severity}",alertstate="firing"}}) > bool 0 or vector(0))'
+    ours = f'(count(ALERTS{{slo="{slo}",severity="{severity}",alertstate="firing"}}) > bool 0 or vector(0))'
     return f"abs({sloth} - {ours})"
 
 
@@ -97,6 +99,19 @@ def test_the_same_alerts_minute_by_minute(
         expected = [{"labels": "{}", "value": 1}] if severity in fires else []
         tests.append({"expr": fired(severity, minutes), "eval_time": f"{minutes}m", "exp_samples": expected})
     assert both.run_test(tmp_path, ["sloth.yaml", "ours.yaml"], series, promql_expr_test=tests) == ""
+
+
+@pytest.mark.skipif(not EXAMPLE.exists(), reason="Sloth's example is not beside the checkout")
+@pytest.mark.parametrize("shape", [shapes.outage(70, 100), shapes.blips(45)], ids=["outage", "blips"])
+def test_sloths_own_file_gives_the_same_alerts_too(shape: shapes.Shape, tmp_path: Path) -> None:
+    found = both.slos_of(EXAMPLE)
+    (tmp_path / "ours.yaml").write_text(both.rules_of(found, policy=RulePolicy.SLOTH))
+    shutil.copy(GOLDEN, tmp_path / "sloth.yaml")
+    different = " + ".join(differences(severity, found[0].name) for severity in ("page", "ticket"))
+    tests = [expectation(different, minute, 0) for minute in range(201)]
+    on = f'count(ALERTS{{slo="{found[0].name}",alertstate="firing"}}) > bool 0'
+    tests.append(expectation(on, 92, 1))
+    assert both.run_test(tmp_path, ["sloth.yaml", "ours.yaml"], history(shape, 200), promql_expr_test=tests) == ""
 
 
 def test_at_exactly_the_factor_only_sloth_fires_since_its_budget_is_rounded_down(tmp_path: Path) -> None:
