@@ -60,13 +60,13 @@ def spent(
     revisions: Sequence[Revision],
 ) -> Spent:
     """Sum one window that ends at `end`, with each part of it under the objective that was in force."""
-    in_force = _in_force(end - window, end, revisions)
+    forces = in_force(end - window, end, revisions)
     # Each revision reaches from its beginning to the end, less what the next one took over: where only hours are still
     # held, a change within one falls to its edge, and no count is lost between two parts.
-    tails = [account.window(since, end) for since, _ in in_force]
+    tails = [account.window(since, end) for since, _ in forces]
     totals = [tail.total for tail in tails] + [0]
     parts = (here - later for here, later in pairwise(totals))
-    allowed = sum((budget * part for (_, budget), part in zip(in_force, parts, strict=True)), Fraction(0))
+    allowed = sum((budget * part for (_, budget), part in zip(forces, parts, strict=True)), Fraction(0))
     return Spent(tails[0], bad_of(formula, tails[0]), allowed)
 
 
@@ -81,7 +81,7 @@ def budget_of(formula: Formula) -> Fraction:
     return indicator.allowed if isinstance(indicator, SumRatio) else formula.slo.budget
 
 
-def _in_force(start: float, end: int, revisions: Sequence[Revision]) -> list[tuple[float, Fraction]]:
+def in_force(start: float, end: int, revisions: Sequence[Revision]) -> list[tuple[float, Fraction]]:
     """Since when, at whole minutes, which budget is in force in a window; the first revision reaches back for ever."""
     before = [r for r in revisions if r.since <= start]
     first = before[-1] if before else revisions[0]

@@ -22,6 +22,10 @@ MIN_BAD_EVENTS = 5
 an hour already burns 14.4 times too fast, and one unlucky request must wake nobody."""
 
 
+SUSPECTS = 10
+"""Groups that an alert's evidence names."""
+
+
 class Stand(NamedTuple):
     """How a severity stands: its level, the row that decided, and the coverage of the recent past."""
 
@@ -96,7 +100,7 @@ def suspects(readings: Iterable[Reading], window: int, group: Group) -> list[dic
                     "this": reading.group == group,
                 }
             )
-    return sorted(found, key=lambda s: -float(str(s["bad_share"])))[:10]
+    return sorted(found, key=lambda s: -float(str(s["bad_share"])))[:SUSPECTS]
 
 
 def severities(slo: Slo) -> tuple[str, ...]:

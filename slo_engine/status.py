@@ -83,11 +83,12 @@ def _reasons(reading: Reading) -> Iterable[str]:
     if not reading.formula.slo.exact:
         yield INEXACT
     for lower, upper in sorted(reading.cuts):
-        yield _cut_note(reading, lower, upper)
+        yield cut_note(reading.formula, lower, upper)
 
 
-def _cut_note(reading: Reading, lower: float, upper: float) -> str:
-    indicator = reading.formula.slo.indicator
+def cut_note(formula: Formula, lower: float, upper: float) -> str:
+    """That a threshold is no bound of a histogram, and what is counted instead."""
+    indicator = formula.slo.indicator
     assert isinstance(indicator, Latency)
     to = "above" if upper == inf else f"to {upper:g} s"
     return (

@@ -28,12 +28,13 @@ from slo_engine.compile import Formula, compile_slo, layers_present, queries_of,
 from slo_engine.conditions import State
 from slo_engine.departures import Departures
 from slo_engine.describe import describe, policy
+from slo_engine.evaluation import Measured
 from slo_engine.metrics import EngineMetrics
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.quality.round import QualityRound
 from slo_engine.settings import EngineSettings
 from slo_engine.specs.model import Alerting, EventRatio, RateSlices, SignalMetric, Slo
-from storage import canaries, deployments, fleet, leases, plan
+from storage import canaries, deployments, fleet, leases, plan, status_blocks
 from storage import slo as store
 from storage.alerts import AlertEvent, append
 from storage.database import Database
@@ -280,7 +281,7 @@ class Engine:
     def _judge_burn(self, end: int, known: Fleet, outcome: Outcome) -> None:
         if end <= self._evaluated:
             return
-        measured = zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True)
+        measured = [Measured(self._book, index) for index in range(len(self._book.formulas) - 1)]
         minute = Minute(end, known, told_by(self._atoms.values()), self._revisions)
         self._quality.judge(minute, outcome)
         self._burn.judge(measured, [slo for slo in self._slos if slo.unsupported], minute, outcome)
@@ -294,6 +295,7 @@ class Engine:
     # Writing.
 
     def _write(self, outcome: Outcome, watermark: float | None, now: float) -> None:
+        blocks = [(block.slo, status_blocks.encode(block)) for block in outcome.blocks]
         if outcome.alerts or outcome.events or outcome.status is not None:
             with self._db.write() as connection:
                 leases.verify(connection, LEASE, self._epoch)
@@ -302,7 +304,7 @@ class Engine:
                     append(connection, event)
                 canaries.put(connection, outcome.canaries)
                 if outcome.status is not None and outcome.minute is not None:
-                    store.put_status(connection, outcome.status, watermark or 0.0)
+                    store.put_status(connection, outcome.status, watermark or 0.0, blocks)
                     store.add_evaluation(connection, outcome.minute, now)
         self._alerts.update(outcome.alerts)
         self._evaluated = max(self._evaluated, outcome.minute or 0)

@@ -1,0 +1,77 @@
+"""One SLO at one minute: what all of its groups spent, and a closer look at those that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from core.measures import Group, group_key
+from slo_engine import sheet, status_columns
+from slo_engine.book import Account, Book
+from slo_engine.burn import Revision
+from slo_engine.compile import Formula
+from slo_engine.evaluate import SUSPECTS, policy_of, read_group
+from slo_engine.sheet import Numbers, Truths
+from slo_engine.status import Reading
+from slo_engine.status_columns import Rest
+from storage.status_blocks import StatusBlock
+
+
+class Measured:
+    """An SLO with its accounts in a book."""
+
+    def __init__(self, book: Book, index: int) -> None:
+        self.formula: Formula = book.formulas[index]
+        self.accounts: Mapping[Group, Account] = book.accounts[index]
+        self._book, self._index = book, index
+
+    def windows(self, start: float, end: int) -> Numbers:
+        """What every account says of a window, in their order."""
+        return self._book.windows(self._index, start, end)
+
+    def since(self) -> Numbers:
+        """When every account began."""
+        return self._book.since(self._index)
+
+
+class Evaluation:
+    """Reads each window once for all groups. `end`: the minute's edge, Unix seconds."""
+
+    def __init__(self, one: Measured, end: int, revisions: Sequence[Revision]) -> None:
+        self.one = one
+        self.policy = policy_of(one.formula)
+        self.groups = list(one.accounts)
+        self._end, self._revisions = end, revisions
+        self._sheet = sheet.read(one.formula, one.windows, end, self.policy, revisions)
+        self._suspects: dict[int, list[Reading]] = {}
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The key of each group."""
+        return [group_key(group) for group in self.groups]
+
+    def alarming(self, severities: Iterable[str]) -> Truths:
+        """The groups whose alerts may begin, or go on."""
+        wanted = set(severities)
+        return self._sheet.alarming(row for row in self.policy.rows if row.severity in wanted)
+
+    def reading(self, place: int) -> Reading:
+        """One group, exactly."""
+        group = self.groups[place]
+        account = self.one.accounts[group]
+        return read_group(self.one.formula, group, account, self._end, self.policy, self._revisions)
+
+    def suspects(self, window: int) -> list[Reading]:
+        """The groups that stand out in a window, by group."""
+        found = self._suspects.get(window)
+        if found is None:
+            places = sorted(self._sheet.worst(window, SUSPECTS), key=self.groups.__getitem__)
+            found = self._suspects[window] = [self.reading(place) for place in places]
+        return found
+
+    def at_rest(self, places: Numbers) -> StatusBlock:
+        """The status of groups whose alerts are all at rest."""
+        here = places.tolist()
+        cuts = [frozenset(account.cuts) for account in self.one.accounts.values()]
+        rest = Rest(places, [self.keys[n] for n in here], self.one.since()[places], [cuts[n] for n in here])
+        return status_columns.block(self.one.formula, self._sheet, rest)
