@@ -7,7 +7,7 @@ series belongs to one of them only: the one that goes takes a copy of the lane's
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,9 @@ class Lanes:
         """By series: where its cells begin among all cells; -1 for one that is not known."""
         self._room: Numbers = np.zeros(0, np.int64)
         self._size = 0
+        self._flat: Numbers = np.zeros((0, 4), np.int64)
+        """Every part of every lane: its lane, series, low and high."""
+        self._fresh: list[tuple[int, int, int, int]] = []
         self._compiled: tuple[Numbers, Numbers, Numbers, Numbers] | None = None
 
     def __len__(self) -> int:
@@ -74,7 +77,9 @@ class Lanes:
             parts = tuple(sorted((*self._parts[lane], *added)))
             found = self._by_parts.get(parts)
             if found is None:
-                found = self._make(lane, parts, alone=lane != NOTHING and self._users[lane] == columns)
+                alone = lane != NOTHING and self._users[lane] == columns
+                found = self._make(lane, parts, alone=alone)
+                self._fresh += [(found, *part) for part in (added if alone else parts)]
                 if lane not in (found, NOTHING):
                     copies.append((lane, found))
             self._users[lane] -= columns
@@ -109,10 +114,11 @@ class Lanes:
 
     def _compile(self) -> tuple[Numbers, Numbers, Numbers, Numbers]:
         """Lanes with parts, where the parts of each begin, and the parts' edges among all cells."""
-        filled = [(lane, parts) for lane, parts in enumerate(self._parts) if parts]
-        lengths = np.array([len(parts) for _, parts in filled], np.int64)
-        flat: Sequence[Part] = [part for _, parts in filled for part in parts]
-        table = np.array(flat, np.int64).reshape(-1, 3)
-        base = self._base[table[:, 0]]
-        lanes = np.array([lane for lane, _ in filled], np.int64)
-        return lanes, np.cumsum(lengths) - lengths, base + table[:, 1], base + table[:, 2]
+        if self._fresh:
+            self._flat = np.concatenate([self._flat, np.array(self._fresh, np.int64)])
+            self._flat = self._flat[np.argsort(self._flat[:, 0], kind="stable")]
+            self._fresh = []
+        lane, series, low, high = self._flat.T
+        starts = np.flatnonzero(np.concatenate(([True], lane[1:] != lane[:-1]))) if len(lane) else lane
+        base = self._base[series]
+        return lane[starts], starts, base + low, base + high
