@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
+import numpy as np
+
 from core.measures import Group, group_key
 from slo_engine import sheet, status_columns
 from slo_engine.book import Account, Book
@@ -54,6 +56,10 @@ class Evaluation:
         """The groups whose alerts may begin, or go on."""
         wanted = set(severities)
         return self._sheet.alarming(row for row in self.policy.rows if row.severity in wanted)
+
+    def everybody(self) -> Numbers:
+        """The places of all groups."""
+        return np.arange(len(self.groups))
 
     def reading(self, place: int) -> Reading:
         """One group, exactly."""

@@ -79,7 +79,8 @@ class Track:
         self._starts: list[int] = []
         self._chunks: dict[int, _Chunk] = {}
         self._first: Numbers = np.full(1, NEVER, np.int64)
-        self._floor = -NEVER
+        self._stale = np.zeros(1, bool)
+        """Lanes whose first bucket may have been forgotten."""
         self._edges: dict[int, Numbers] = {}
         self._asked: Counter[int] = Counter()
 
@@ -89,6 +90,7 @@ class Track:
         """There are so many lanes now."""
         if lanes > self.lanes:
             self._first = np.concatenate([self._first, np.full(lanes - self.lanes, NEVER, np.int64)])
+            self._stale = np.concatenate([self._stale, np.zeros(lanes - self.lanes, bool)])
             self.lanes = lanes
             self._forget_edges()
 
@@ -111,7 +113,7 @@ class Track:
 
     def trim(self, before: int) -> None:
         """Forget buckets that begin before a time."""
-        self._floor = before
+        self._stale |= self._first < before
         while self._starts and self._starts[0] + self._span <= before:
             del self._chunks[self._starts.pop(0)]
             self._forget_edges()
@@ -131,7 +133,7 @@ class Track:
         if not pairs:
             return
         old, new = (np.array(side, np.int64) for side in zip(*pairs, strict=True))
-        self._first[new] = self._first[old]
+        self._first[new], self._stale[new] = self._first[old], self._stale[old]
         for chunk in self._chunks.values():
             chunk.widen(int(max(new.max(), old.max())) + 1)
             for array in (chunk.data, chunk.total, chunk.before):
@@ -165,7 +167,7 @@ class Track:
 
     def since(self, lanes: Numbers) -> Numbers:
         """Start of the first bucket with anything in each lane; a time beyond all others where there is none."""
-        stale = lanes[self._first[lanes] < self.begins()]
+        stale = lanes[self._stale[lanes]]
         if len(stale):
             self._look_again(np.unique(stale))
         found: Numbers = self._first[lanes]
@@ -173,10 +175,11 @@ class Track:
 
     def begins(self) -> int:
         """No bucket that is held begins before this (Unix seconds)."""
-        return max(self._starts[0], self._floor) if self._starts else NEVER
+        return self._starts[0] if self._starts else NEVER
 
     def _look_again(self, lanes: Numbers) -> None:
         self._first[lanes] = NEVER
+        self._stale[lanes] = False
         for at in self._starts:
             chunk = self._chunks[at]
             chunk.widen(self.lanes)
