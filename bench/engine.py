@@ -19,8 +19,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from bench import engine_peer
 from bench.engine_world import BEGAN, COVERED, EXPECTED, PROMISES, Promise, World, spec_of
-from bench.harness import Table, figure, guarded, python, require_equal
+from bench.harness import Table, figure, guarded, python, ratio, require_equal
 from bench.processes import usage_of
 from core.clock import ManualClock
 from core.durations import DAY, HOUR, MINUTE
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m bench.engine",
         description="Measures the CPU time of ticks of the SLO engine (reading what was committed since the last one, "
         "rolling it up, judging, writing), its memory, and its start from the roll-ups of a ledger on disk. Ten SLOs "
-        "of eight windows each over the same groups, 1 % of which burn. What is said of every group is held against "
+        "of eight windows each over the same groups, some of which burn. What is said of every group is held against "
         "the same traffic, added up minute by minute.",
     )
     parser.add_argument("--size", type=int, default=10_000, help="groups of all SLOs together (default: %(default)s)")
@@ -70,14 +71,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--periods", type=int, nargs="+", default=[30], help="days of the SLOs' period (default: 30)")
     parser.add_argument("--minutes", type=int, default=3, help="minutes of four ticks (default: %(default)s)")
     parser.add_argument("--late", type=float, default=0.05, help="share of the sources with late rows (default: 0.05)")
+    parser.add_argument("--burning", type=float, default=0.01, help="share of the groups that burn (default: 0.01)")
+    parser.add_argument("--peer", type=int, default=0, help="groups that Prometheus evaluates beside (default: none)")
     parser.add_argument("--profile", action="store_true", help="write where the time goes to var/engine.prof")
     given = parser.parse_args(argv)
+    if given.peer and not engine_peer.installed():
+        parser.error("prometheus and promtool are not installed (Debian: apt install prometheus)")
     return guarded(lambda: _measure(given))
 
 
 def _measure(given: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        world = World(Path(folder), given.size // len(PROMISES), given.days)
+        world = World(Path(folder), given.size // len(PROMISES), given.days, given.burning)
         world.build()
         size = (Path(folder) / "burnline.db").stat().st_size
         results = {}
@@ -87,9 +92,15 @@ def _measure(given: argparse.Namespace) -> str:
         world.database.dispose()
     title = (
         f"{world.groups * len(PROMISES):,} groups of {len(PROMISES)} SLOs, {world.sources} sources, "
-        f"{given.late:.0%} late, a ledger of {given.days} days ({size / _MIB:.0f} MiB): {python()}"
+        f"{given.late:.0%} late, {given.burning:.0%} burning, "
+        f"a ledger of {given.days} days ({size / _MIB:.0f} MiB): {python()}"
     )
-    return f"{title}\n\n{_table(results)}"
+    tables = [str(_table(results))]
+    if given.peer:
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+            theirs = engine_peer.cost(Path(folder), given.peer)
+        tables.append(str(_beside(results, theirs, given.size, given.peer)))
+    return "\n\n".join([title, *tables])
 
 
 def _pass_a_minute(world: World, late: float) -> None:
@@ -112,6 +123,21 @@ def _table(results: dict[int, _Result]) -> Table:
             )
         )
     return Table(head, rows)
+
+
+def _beside(results: dict[int, _Result], theirs: float, size: int, groups: int) -> Table:
+    """Ours with the three ticks that come between two evaluations."""
+    ours = min(_minute(result) for result in results.values()) / size
+    rows = [
+        (f"burnline, {size:,} groups", figure(1e6 * ours)),
+        (f"{engine_peer.NAME}, {groups:,} groups", figure(1e6 * theirs)),
+        ("the peer takes", ratio(theirs, ours)),
+    ]
+    return Table(("who", "CPU µs a group and evaluation"), rows)
+
+
+def _minute(result: _Result) -> float:
+    return median(one.cpu for one in result.judging) + 3 * median(one.cpu for one in result.others)
 
 
 def _run(world: World, period: int, given: argparse.Namespace) -> _Result:

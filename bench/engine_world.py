@@ -132,11 +132,12 @@ spec:
 
 @dataclass
 class World:
-    """The fleet and its ledger. `groups` is even."""
+    """The fleet and its ledger. `groups` is even; `burns` is the share of them that burn."""
 
     folder: Path
     groups: int
     days: int
+    burns: float = 0.01
     now: int = BEGAN
     _live: dict[int, Counts] = field(default_factory=dict)
     _marks: list[Checkpoint] = field(default_factory=list)
@@ -149,7 +150,7 @@ class World:
         self.dictionary = Dictionary()
         self.names = [_group(number) for number in range(self.groups)]
         self.sources = self.groups // _GROUPS_A_SOURCE
-        self.burning = max(1, self.groups // 100)
+        self.burning = max(1, round(self.groups * self.burns))
         self._patterns = self._traffic(PATTERNS)
         self._make_series()
 

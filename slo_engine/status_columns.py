@@ -45,7 +45,7 @@ def block(formula: Formula, sheet: Sheet, rest: Rest) -> StatusBlock:
         "coverage": coverage,
         "exact": slo.exact,
         "state": _states(total, _coverage(windows[min(windows)])),
-        "since": coded([None if n >= NEVER else iso(float(n)) for n in rest.since.tolist()]),
+        "since": _times(rest.since),
         "reason": coded(_reasons(formula, period, windows, rest.cuts)),
     }
     return StatusBlock(slo.name, rest.keys, fields)
@@ -76,6 +76,11 @@ def _slis(formula: Formula, period: Spending) -> Floats:
     else:
         shares = ratios(total - period.bad, total)
     return np.where(total > 0, shares, np.nan)
+
+
+def _times(since: Numbers) -> Coded:
+    distinct, codes = np.unique(since, return_inverse=True)
+    return Coded([None if n >= NEVER else iso(float(n)) for n in distinct.tolist()], codes)
 
 
 def _states(total: Numbers, recent: Floats) -> Coded:
