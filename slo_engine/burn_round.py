@@ -95,6 +95,8 @@ class BurnRound:
     def _stirring(self, evaluation: Evaluation, awake: Set[str], minute: Minute) -> Truths:
         """Whose alerts are not at rest, or may not stay so; those that nobody carries any more are remembered."""
         slo = evaluation.one.formula.slo
+        if not evaluation.alike:
+            return np.ones(len(evaluation.groups), bool)
         found = evaluation.alarming(severities(slo))
         if awake:
             found |= np.array([key in awake for key in evaluation.keys], bool)

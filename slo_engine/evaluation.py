@@ -14,9 +14,13 @@ from slo_engine.burn import Revision
 from slo_engine.compile import Formula
 from slo_engine.evaluate import SUSPECTS, policy_of, read_group
 from slo_engine.sheet import Numbers, Truths
+from slo_engine.specs.model import EventRatio, GaugeThreshold, Latency, QueryRatio, RateSlices, SumRatio
 from slo_engine.status import Reading
 from slo_engine.status_columns import Rest
 from storage.status_blocks import StatusBlock
+
+_ALIKE = (EventRatio, Latency, GaugeThreshold, RateSlices, SumRatio, QueryRatio)
+"""Indicators of which the groups differ in nothing but their counts: one policy, one period, the same fields."""
 
 
 class Measured:
@@ -56,6 +60,11 @@ class Evaluation:
         """The groups whose alerts may begin, or go on."""
         wanted = set(severities)
         return self._sheet.alarming(row for row in self.policy.rows if row.severity in wanted)
+
+    @property
+    def alike(self) -> bool:
+        """Whether groups at rest may be told in columns; else each is decided and told by itself."""
+        return isinstance(self.one.formula.slo.indicator, _ALIKE)
 
     def everybody(self) -> Numbers:
         """The places of all groups."""

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from core.durations import DAY
 from slo_engine import sheet
 from slo_engine.burn import Revision
 from slo_engine.compile import COLUMNS, PART, TOTAL
