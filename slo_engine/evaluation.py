@@ -17,6 +17,7 @@ from slo_engine.sheet import Numbers, Truths
 from slo_engine.specs.model import EventRatio, GaugeThreshold, Latency, QueryRatio, RateSlices, SumRatio
 from slo_engine.status import Reading
 from slo_engine.status_columns import Rest
+from slo_engine.track import NEVER
 from storage.status_blocks import StatusBlock
 
 _ALIKE = (EventRatio, Latency, GaugeThreshold, RateSlices, SumRatio, QueryRatio)
@@ -56,6 +57,10 @@ class Evaluation:
         """The key of each group."""
         return [group_key(group) for group in self.groups]
 
+    @cached_property
+    def _since(self) -> Numbers:
+        return self.one.since()
+
     def alarming(self, severities: Iterable[str]) -> Truths:
         """The groups whose alerts may begin, or go on."""
         wanted = set(severities)
@@ -71,10 +76,15 @@ class Evaluation:
         return np.arange(len(self.groups))
 
     def reading(self, place: int) -> Reading:
-        """One group, exactly."""
+        """One group, exactly; what `read_group` says of it."""
         group = self.groups[place]
         account = self.one.accounts[group]
-        return read_group(self.one.formula, group, account, self._end, self.policy, self._revisions)
+        if not self.alike:
+            return read_group(self.one.formula, group, account, self._end, self.policy, self._revisions)
+        windows = {length: spending.of(place) for length, spending in self._sheet.windows.items()}
+        first = int(self._since[place])
+        since = None if first >= NEVER else float(first)
+        return Reading(self.one.formula, group, self._sheet.period.of(place), windows, since, frozenset(account.cuts))
 
     def suspects(self, window: int) -> list[Reading]:
         """The groups that stand out in a window, by group."""
@@ -88,5 +98,5 @@ class Evaluation:
         """The status of groups whose alerts are all at rest."""
         here = places.tolist()
         cuts = [frozenset(account.cuts) for account in self.one.accounts.values()]
-        rest = Rest(places, [self.keys[n] for n in here], self.one.since()[places], [cuts[n] for n in here])
+        rest = Rest(places, [self.keys[n] for n in here], self._since[places], [cuts[n] for n in here])
         return status_columns.block(self.one.formula, self._sheet, rest)

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from slo_engine.burn import Revision, in_force
+from slo_engine.book import Counts
+from slo_engine.burn import Revision, Spent, in_force
 from slo_engine.compile import COVERED, PART, SPREAD, TOTAL, Formula
 from slo_engine.windows import BurnPolicy, BurnRow
 
@@ -36,6 +37,11 @@ class Spending(NamedTuple):
     bad: Numbers
     allowed: npt.NDArray[Any]
     scale: int
+
+    def of(self, place: int) -> Spent:
+        """What one group spent."""
+        counts, allowed = Counts(*self.counts[place].tolist()), Fraction(int(self.allowed[place]), self.scale)
+        return Spent(counts, int(self.bad[place]), allowed)
 
     @property
     def known(self) -> Truths:

@@ -128,8 +128,9 @@ def test_who_alarms_and_what_is_said_of_the_others_is_as_one_by_one(
 def _said_alike(evaluation: Evaluation, formula: Formula, stop: int, revisions: list[Revision]) -> None:
     everybody = evaluation.everybody()
     said = dict(status_blocks.rows(status_blocks.encode(evaluation.at_rest(everybody))))
-    for group, account in evaluation.one.accounts.items():
+    for place, (group, account) in enumerate(evaluation.one.accounts.items()):
         reading = read_group(formula, group, account, stop, policy_of(formula), revisions)
+        assert evaluation.reading(place) == reading
         assert said[group_key(group)] == row(reading, State.OK)
         assert list(said[group_key(group)]) == list(row(reading, State.OK))
 
