@@ -55,53 +55,62 @@ class Counts(NamedTuple):
 class Strip:
     """One width of one account: buckets by column."""
 
+    __slots__ = ("lanes", "track")
+
     def __init__(self, track: Track, lanes: Numbers) -> None:
-        self.width = track.width
-        self._track = track
-        self._lanes = lanes
+        self.track = track
+        self.lanes = lanes
+
+    @property
+    def width(self) -> int:
+        """Seconds of a bucket."""
+        return self.track.width
 
     def sum(self, start: int, end: int) -> Numbers:
         """The columns of the buckets in [start, end)."""
-        return self._track.sum_of(self._lanes, start, end)
+        return self.track.sum_of(self.lanes, start, end)
 
     def rows(self, start: int, end: int) -> Numbers:
         """The columns of each bucket in [start, end); zeros where none is held."""
-        return self._track.rows(self._lanes, start, end)
+        return self.track.rows(self.lanes, start, end)
 
     def since(self) -> int | None:
         """Start of the first bucket with anything in it."""
-        found = int(self._track.since(self._lanes).min())
+        found = int(self.track.since(self.lanes).min())
         return None if found >= NEVER else found
 
 
 class Account:
-    """One group of one SLO: a view of the book. `cuts`: buckets that a latency's threshold cuts.
+    """One group of one SLO: a view of the book, by width. `cuts`: buckets that a latency's threshold cuts."""
 
-    `lanes` says which lane each column reads; the book changes it in place.
-    """
+    __slots__ = ("cuts", "strips")
 
-    __slots__ = ("_tracks", "cuts", "lanes")
-
-    def __init__(self, tracks: Mapping[int, Track] | None = None) -> None:
-        self._tracks = tracks or _NO_TRACKS
-        self.lanes: Numbers = np.full(COLUMNS, NO_LANE, np.int64)
-        self.cuts: set[Cut] = set()
+    def __init__(self, strips: Mapping[int, Strip] | None = None, cuts: set[Cut] | None = None) -> None:
+        self.strips = strips if strips is not None else _strips(_NO_TRACKS)
+        self.cuts: set[Cut] = set() if cuts is None else cuts
 
     @property
-    def strips(self) -> dict[int, Strip]:
-        """By width."""
-        return {width: Strip(track, self.lanes) for width, track in self._tracks.items()}
+    def lanes(self) -> Numbers:
+        """Which lane each column reads, at every width; the book changes it in place."""
+        return self.strips[MINUTES.width].lanes
 
     def window(self, start: float, end: int) -> Counts:
         """Sum [start, end); `end` is a minute's edge. Buckets that are no longer held count nothing."""
         total = np.zeros(COLUMNS, np.int64)
         for width, low, high in _pieces(start, end):
-            total += self._tracks[width].sum_of(self.lanes, low, high)
+            total += self.strips[width].sum(low, high)
         return Counts(*total.tolist())
 
     def since(self) -> float | None:
         """When counting began, as far as is remembered."""
-        return _time(int(_since(self._tracks, self.lanes).min()))
+        tracks = {width: strip.track for width, strip in self.strips.items()}
+        return _time(int(_since(tracks, self.lanes).min()))
+
+
+def _strips(tracks: Mapping[int, Track]) -> dict[int, Strip]:
+    """Of an account that counts nothing yet."""
+    lanes: Numbers = np.full(COLUMNS, NO_LANE, np.int64)
+    return {width: Strip(track, lanes) for width, track in tracks.items()}
 
 
 def _since(tracks: Mapping[int, Track], lanes: Numbers) -> Numbers:
@@ -230,7 +239,7 @@ class Book:
     def _account(self, index: int, group: Group) -> Account:
         found = self.accounts[index].get(group)
         if found is None:
-            found = self.accounts[index][group] = Account(self._tracks)
+            found = self.accounts[index][group] = Account(_strips(self._tracks))
             self._tables.pop(index, None)
         return found
 

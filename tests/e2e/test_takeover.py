@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 
 from core.measures import TARGET_TIME, Group, Measure, group_key
 from slo_engine.absence import FLEET_DOWN
@@ -179,14 +179,22 @@ def _group(model: str) -> Group:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engines]:
-    url = (
-        sqlite_url(tmp_path / "burnline.db")
-        if request.param == "sqlite"
-        else str(request.getfixturevalue("postgresql_url")) + "&options=-csynchronous_commit%3Doff"
-    )
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "burnline.db")
+    else:
+        url = _in_a_schema_of_its_own(request.getfixturevalue("postgresql_url"))
     made = Engines(tmp_path, url)
     yield made
     made.end()
+
+
+def _in_a_schema_of_its_own(url: str) -> str:
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP SCHEMA IF EXISTS takeover CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA takeover")
+    admin.dispose()
+    return f"{url}&options=-csearch_path%3Dtakeover%20-csynchronous_commit%3Doff"
 
 
 def _each_once(engines: Engines) -> None:
