@@ -90,7 +90,7 @@ class Receiver:
             raise Refused(413, str(error)) from None
         except ParseError as error:
             raise Refused(400, str(error)) from None
-        for reason, samples in pushed.dropped.items():
+        for reason, samples in (+pushed.dropped).items():
             self._metrics.dropped.labels(reason).inc(samples)
         return pushed
 

@@ -88,8 +88,8 @@ class PushReceiver:
             task.result()
 
     async def _opened(self) -> None:
-        while not await self._do(self._source.open):
-            await asyncio.sleep(_OPEN_AGAIN)  # noqa: ASYNC110 - a database tells nobody when it is there again
+        while not await self._do(self._source.open):  # noqa: ASYNC110 - nobody tells when a database is back
+            await asyncio.sleep(_OPEN_AGAIN)
 
     async def _do(self, work: Callable[[], None]) -> bool:
         """Run it in the source's thread; False where the database did not let it, and the log says so."""

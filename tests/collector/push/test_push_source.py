@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.clock import ManualClock
-from tests.collector.promql.world import START, Engine, Rows, Samples, database, every, replayed, rows_of, total
+from tests.collector.promql.world import START, Engine, Rows, Samples, database, every, replayed, rows_of
 from tests.collector.push.world import Receiving, sharded, told_of
 
 MINUTES = 10
