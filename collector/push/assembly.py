@@ -138,7 +138,7 @@ class OpenTarget:
     def late(self, part: Part, now: float) -> None:
         """A part of a page that is settled: the newest page's tell which series belong to the target."""
         self._late = now
-        if part.time == self.settled and self.up is not None:
+        if part.time == self.settled and self.shape:
             (self.shape.discard if part.value is None else self.shape.add)(part.series)
 
     def judge(self, time: int, page: OpenPage, now: float, settle: float) -> Verdict:

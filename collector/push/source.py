@@ -235,7 +235,7 @@ class PushSource:
         everyone = self._members.everyone()
         pending = begin({member.health.url: member.counter for member in everyone})
         health = [replace(member.health) for member in everyone]
-        through = max(self._told_through, self._members.settled_through(now - self._allowance))
+        through = max(self._told_through, self._members.settled_through(now))
         done = self.assembly.take_done()
 
         def also(connection: Connection) -> None:

@@ -7,7 +7,7 @@ Metadata, exemplars and native histograms are passed over. (https://prometheus.i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from struct import unpack_from
+from struct import Struct
 from typing import NamedTuple
 
 import cramjam
@@ -19,6 +19,9 @@ from storage.series.stale import STALE_BITS
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT = 10
 _SERIES = 1
+_LABEL_TAG, _VALUE_TAG, _TIME_TAG = 0x0A, 0x09, 0x10
+_USUAL, _FLOAT, _BITS = Struct("<BQB"), Struct("<d"), Struct("<Q")
+"""A sample as it is written everywhere: tag, value, tag, and then its time."""
 _LABELS, _SAMPLES, _HISTOGRAMS = 1, 2, 4
 
 
@@ -74,12 +77,12 @@ def labels(sent: bytes) -> Labels:
 
 def _series(message: bytes, begin: int, end: int) -> SentSeries:
     samples: list[Sample] = []
-    first, last, histograms = end, begin, 0
-    at = begin
+    first, last = _short_labels(message, begin, end)
+    at, histograms = last, 0
     while at < end:
         number, kind, inner, after = _field(message, at, end)
         if number == _LABELS and kind == _BYTES:
-            first, last = min(first, at), after
+            last = after
         elif number == _SAMPLES and kind == _BYTES:
             samples.append(_sample(message, inner, after))
         elif number == _HISTOGRAMS:
@@ -88,16 +91,35 @@ def _series(message: bytes, begin: int, end: int) -> SentSeries:
     return SentSeries(message[first:last], samples, histograms)
 
 
+def _short_labels(message: bytes, begin: int, end: int) -> tuple[int, int]:
+    """Where the labels begin, and where those that are under 128 bytes long and come first end: nearly always all."""
+    at = begin
+    while at + 1 < end and message[at] == _LABEL_TAG and message[at + 1] < 0x80:
+        after = at + 2 + message[at + 1]
+        if after > end:
+            break
+        at = after
+    return begin, at
+
+
 def _sample(message: bytes, begin: int, end: int) -> Sample:
-    time, value = 0, 0.0
-    bits = 0
+    if end - begin > _USUAL.size and message[begin] == _VALUE_TAG and message[begin + 9] == _TIME_TAG:
+        _, bits, _ = _USUAL.unpack_from(message, begin)
+        time, after = _varint(message, begin + _USUAL.size, end)
+        if after == end:
+            return _told(time, bits)
+    time = bits = 0
     for number, kind, at, after in _fields(message, begin, end):
         if number == 1 and kind == _FIXED64:
-            (bits,), (value,) = unpack_from("<Q", message, at), unpack_from("<d", message, at)
+            bits = int.from_bytes(message[at:after], "little")
         elif number == 2 and kind == _VARINT:
             time, _ = _varint(message, at, after)
+    return _told(time, bits)
+
+
+def _told(time: int, bits: int) -> Sample:
     signed = time - 2**64 if time >= 2**63 else time
-    return Sample(signed, None if bits == STALE_BITS else value)
+    return Sample(signed, None if bits == STALE_BITS else _FLOAT.unpack(_BITS.pack(bits))[0])
 
 
 def _pair(sent: bytes, begin: int, end: int) -> tuple[str, str]:
@@ -138,6 +160,8 @@ def _field(data: bytes, at: int, end: int) -> tuple[int, int, int, int]:
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     """A number and where it ends."""
+    if at < end and data[at] < 0x80:
+        return data[at], at + 1
     number = shift = 0
     for place in range(at, min(end, at + _LONGEST_VARINT)):
         byte = data[place]

@@ -98,10 +98,10 @@ class Prometheus(Server):
         flags = ("--storage.tsdb.retention.time=10y", "--log.level=warn", f"--web.listen-address=127.0.0.1:{self.port}")
         return ("prometheus", f"--config.file={self.config}", f"--storage.tsdb.path={self.folder / 'data'}", *flags)
 
-    def push(self, url: str, **queue: Any) -> None:
-        """Send what is scraped to a remote, from now on; `queue` is its queue_config."""
+    def push(self, url: str, leave_out: Sequence[dict[str, Any]] = (), **queue: Any) -> None:
+        """Send what is scraped to a remote, from now on, without what these rules drop; `queue` is its queue_config."""
         known = json.loads(self.config.read_text())
-        known["remote_write"] = [{"url": url, "queue_config": queue}]
+        known["remote_write"] = [{"url": url, "queue_config": queue, "write_relabel_configs": list(leave_out)}]
         self.config.write_text(json.dumps(known))
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)

@@ -129,3 +129,21 @@ def test_totals_are_the_truth_through_kills_an_outage_restarts_and_resharding(wo
     assert world.collector.stop() == 0, ends_of([world.log])
     with world.ledger.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM pushed").scalar_one() < 50
+
+
+def test_series_that_are_left_out_and_targets_that_go_are_told_apart(world: Pushed) -> None:
+    """`write_relabel_configs` make every page shorter than what the scrape had; a target that is removed has left."""
+    until(30, "all targets are known", lambda: len(world.targets()) == 3, world.log)
+    dropped = {"source_labels": ["__name__"], "regex": "scrape_duration_seconds|.*_latency_.*", "action": "drop"}
+    world.prometheus.push(f"http://127.0.0.1:{world.port}/api/v1/write", leave_out=[dropped], **QUEUE)
+    time.sleep(8)  # a page that lacks something, and one that has nothing new
+    world.serve(10)
+    world.seen()
+    until(40, "30 requests are counted", lambda: world.requests() == 30, world.log)
+    gone = world.fleet.pop()
+    world.watch(world.fleet)
+    until(40, "it has left", lambda: len(world.targets()) == 2, world.log)
+    world.serve(5)
+    world.seen()
+    until(40, "40 requests are counted", lambda: world.requests() == 40, world.log)
+    gone.close()

@@ -5,12 +5,13 @@ The messages are encoded by Google's protobuf, not by code of ours.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cramjam
 
@@ -85,6 +86,7 @@ class Receiving:
     clock: ManualClock
     settings: RemoteWriteReceiver = field(default_factory=lambda: RemoteWriteReceiver(enabled=True))
     starts: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.start()
@@ -102,7 +104,10 @@ class Receiving:
 
     def push(self, samples: Iterable[Sent]) -> None:
         """One request that is answered."""
-        self.source.keep([self.source.read(body_of(samples))])
+        request = self.source.read(body_of(samples))
+        self.drops.update(request.dropped)
+        if request.parts:
+            self.source.keep([request])
 
     def settle(self, seconds: float = 11.0) -> None:
         """Let time pass, and count."""
@@ -112,6 +117,22 @@ class Receiving:
     def target(self, instance: str) -> fleet.TargetHealth:
         known = fleet.targets(self.database, with_left=True)
         return next(one for one in known if one.labels["instance"] == instance)
+
+    def target_of(self, url: str) -> fleet.TargetHealth:
+        return next(one for one in fleet.targets(self.database, with_left=True) if one.url == url)
+
+    def dropped(self, reason: str) -> int:
+        """Samples that were not taken."""
+        return self.drops[reason]
+
+    def pages(self, verdict: str) -> float:
+        return float(self.metrics.pages.labels(verdict)._value.get())
+
+    def detail(self) -> Any:
+        with self.database.read() as connection:
+            found = fleet.shard_state(connection, "0/push")
+        assert found is not None
+        return found[1]
 
     def watermark(self) -> float | None:
         with self.database.read() as connection:
