@@ -178,9 +178,11 @@ class OpenTarget:
 
 @dataclass
 class Assembly:
-    """The open pages of all targets. `settle` in seconds."""
+    """The open pages of all targets. `settle` in seconds; `at_once`: pages are whole when nothing more comes for so
+    long, whatever was on the pages before."""
 
     settle: float
+    at_once: bool = False
     targets: dict[Address, OpenTarget] = field(default_factory=dict)
     samples: int = 0
     """Samples on open pages."""
@@ -235,7 +237,7 @@ class Assembly:
         target = self.targets[address]
         for time in sorted(target.pages):
             page = target.pages[time]
-            verdict = target.judge(time, page, now, self.settle)
+            verdict = self._judge(target, time, now)
             if verdict is Verdict.WAITS:
                 return
             values = {s: v for s, v in page.values.items() if verdict is not Verdict.KNOWN or s in target.shape}
@@ -244,6 +246,12 @@ class Assembly:
             self._close(page)
             labels = None if target.up is None else tuple(p for p in target.up.labels if p[0] != "__name__")
             yield Settled(address, time, verdict, values, labels)
+
+    def _judge(self, target: OpenTarget, time: int, now: float) -> Verdict:
+        page = target.pages[time]
+        if not self.at_once:
+            return target.judge(time, page, now, self.settle)
+        return Verdict.WHOLE if now - page.touched >= self.settle else Verdict.WAITS
 
     def _close(self, page: OpenPage) -> None:
         self.samples -= len(page.values)

@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from collector.metrics import PushMetrics
-from collector.push.source import Pushed, PushSource
+from collector.push.source import PushSource
+from collector.push.way import Pushed
 from core.errors import StorageError
 
 _MOST_SAMPLES = 50_000

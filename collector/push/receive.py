@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 
 from aiohttp import web
 
 from collector.metrics import PushMetrics
 from collector.otlp import body
 from collector.otlp.answer import Refused
-from collector.push.queue import KeepQueue
-from collector.push.source import Pushed, PushSource
+from collector.push.service import PushService
+from collector.push.way import Pushed
 from collector.push.wire import TooLarge
 from collector.settings import RemoteWriteReceiver
 from core.errors import ParseError, StorageBusy, StorageError
@@ -31,16 +30,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Receiver:
     """Takes requests; at most `queue` at once."""
 
-    def __init__(
-        self,
-        source: PushSource,
-        queue: KeepQueue,
-        worker: Executor,
-        settings: RemoteWriteReceiver,
-        metrics: PushMetrics,
-    ) -> None:
-        self._source, self._queue, self._worker = source, queue, worker
-        self._settings, self._metrics = settings, metrics
+    def __init__(self, service: PushService, settings: RemoteWriteReceiver, metrics: PushMetrics) -> None:
+        self._service, self._settings, self._metrics = service, settings, metrics
         self._on_their_way = 0
 
     def app(self) -> web.Application:
@@ -68,7 +59,7 @@ class Receiver:
         _check_form(request)
         if self._on_their_way >= self._settings.queue:
             raise Refused(503, "too many requests wait for their commit", _BUSY_AGAIN)
-        if self._source.assembly.samples >= self._settings.max_open_samples:
+        if self._service.open_samples >= self._settings.max_open_samples:
             raise Refused(503, "too many samples wait for the rest of their pages", _BROKEN_AGAIN)
         self._on_their_way += 1
         try:
@@ -85,7 +76,7 @@ class Receiver:
         except TimeoutError:
             raise Refused(503, f"the body took over {_BODY_SECONDS:.0f} s", _BROKEN_AGAIN) from None
         try:
-            pushed = await asyncio.get_running_loop().run_in_executor(self._worker, self._source.read, data)
+            pushed = await self._service.read(data)
         except TooLarge as error:
             raise Refused(413, str(error)) from None
         except ParseError as error:
@@ -95,10 +86,8 @@ class Receiver:
         return pushed
 
     async def _keep(self, pushed: Pushed) -> None:
-        if not pushed.parts:
-            return
         try:
-            await self._queue.put(pushed)
+            await self._service.keep(pushed)
         except StorageError as error:
             log.error("pushed samples are not taken now, senders send them again: %s", error)
             again = _BUSY_AGAIN if isinstance(error, StorageBusy) else _BROKEN_AGAIN

@@ -1,31 +1,24 @@
-"""The receiver's life: opens, listens (again and again where the port is taken), counts, ends in order."""
+"""The remote write receiver's life: listens (again and again where the port is taken), and ends in order."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiohttp import web
 
 from collector.metrics import PushMetrics
-from collector.push.queue import KeepQueue
 from collector.push.receive import Receiver
-from collector.push.source import PushSource, shard_of
+from collector.push.remote_write import RemoteWriteReader, way_of
+from collector.push.service import PushService, retire
 from collector.settings import CollectorSettings
 from core.clock import Clock
-from core.errors import StorageError
-from storage import fleet
 from storage.database import Database
-from storage.series import SeriesLimits, SeriesReader, SeriesWriter, compact
 
 log = logging.getLogger(__name__)
 
 _PORT_AGAIN = 10.0
-_OPEN_AGAIN = 5.0
-_HOUSEKEEPING = 300.0
 _GRACE = 5.0
 """How long requests that are on their way may take when the receiver ends."""
 
@@ -37,9 +30,7 @@ class PushReceiver:
         self, database: Database, directory: Path, settings: CollectorSettings, clock: Clock, metrics: PushMetrics
     ) -> None:
         self._db, self._settings, self._clock, self._metrics = database, settings, clock, metrics
-        self._directory = directory / "series"
-        # Everything that touches the source runs in this thread, one after the other.
-        self._worker = ThreadPoolExecutor(1, "push")
+        self._directory = directory
         self._bound = 0
         self._ready = asyncio.Event()
 
@@ -48,7 +39,7 @@ class PushReceiver:
         if not self._settings.reads_servers:
             await stop.wait()
         elif not self._settings.remote_write_receiver.enabled:
-            await asyncio.to_thread(self._retire)
+            await asyncio.to_thread(retire, self._db, way_of(self._settings), self._clock.now())
             await stop.wait()
         else:
             await self._receive(stop)
@@ -59,19 +50,16 @@ class PushReceiver:
         return self._bound
 
     async def _receive(self, stop: asyncio.Event) -> None:
-        series = SeriesWriter(self._directory, self._series_shard, self._clock, SeriesLimits())
-        reader = SeriesReader(self._directory)
-        self._source = PushSource(self._db, self._settings, self._clock, self._metrics, series, reader)
-        queue = KeepQueue(self._source, self._worker, self._metrics)
-        receiver = Receiver(self._source, queue, self._worker, self._settings.remote_write_receiver, self._metrics)
+        settings = self._settings.remote_write_receiver
+        reader, way = RemoteWriteReader(settings, self._clock), way_of(self._settings)
+        service = PushService(self._db, self._directory, self._settings, way, reader, self._clock, self._metrics)
+        receiver = Receiver(service, settings, self._metrics)
         runner = web.AppRunner(
             receiver.app(), access_log=None, auto_decompress=False, shutdown_timeout=_GRACE, handle_signals=False
         )
-        await self._opened()
+        await service.open()
         await runner.setup()
-        work = [
-            asyncio.create_task(one) for one in (queue.run(), self._flush(), self._keep_house(), self._listen(runner))
-        ]
+        work = [asyncio.create_task(one) for one in (*service.work(), self._listen(runner))]
         stopped = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -80,49 +68,10 @@ class PushReceiver:
             for task in (*work, stopped):
                 task.cancel()
             await asyncio.gather(*work, stopped, return_exceptions=True)
-            await self._do(self._source.flush)
-            await self._do(series.close)
-            self._worker.shutdown()
+            await service.finish()
             self._metrics.listening.set(0)
         for task in done - {stopped}:
             task.result()
-
-    async def _opened(self) -> None:
-        while not await self._do(self._source.open):  # noqa: ASYNC110 - nobody tells when a database is back
-            await asyncio.sleep(_OPEN_AGAIN)
-
-    async def _do(self, work: Callable[[], None]) -> bool:
-        """Run it in the source's thread; False where the database did not let it, and the log says so."""
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._worker, work)
-        except StorageError as error:
-            log.warning("pushed samples are counted later: %s", error)
-            return False
-        return True
-
-    async def _flush(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.flush_interval)
-            await self._do(self._source.flush)
-
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING)
-            await self._do(self._clean)
-
-    def _clean(self) -> None:
-        self._source.forget()
-        compact(self._directory, self._series_shard, self._clock.now())
-
-    @property
-    def _series_shard(self) -> str:
-        """Its files of raw series; not those of the collector's own shard, which are sent to other engines."""
-        return f"{self._settings.shard_name[:56]}-pushed"
-
-    def _retire(self) -> None:
-        with self._db.write() as connection:
-            for shard in fleet.end_shards(connection, shard_of(self._settings), (), self._clock.now()):
-                log.info("%s: remote write is not received any more: its targets have left", shard)
 
     async def _listen(self, runner: web.AppRunner) -> None:
         receiver = self._settings.remote_write_receiver

@@ -8,7 +8,6 @@ Not for two threads at once.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -17,21 +16,18 @@ from sqlalchemy import Connection
 
 from collector.committing import begin, commit, give_back, settle
 from collector.metrics import PushMetrics
-from collector.promql.claims import PUSHED
 from collector.promql.members import LATE, Members
 from collector.promql.pages import Address
-from collector.push import raw, wire
+from collector.push import raw
 from collector.push.assembly import COUNTED, Assembly, OpenTarget, Part, Settled, Verdict
-from collector.push.catalog import Catalog
 from collector.push.claims import refused
 from collector.push.pages import PageMaker
 from collector.push.past import count_added
-from collector.push.replicas import Replicas
+from collector.push.way import BodyReader, Pushed, Way
 from collector.settings import CollectorSettings
 from collector.target import Counting
 from core.clock import Clock
 from core.errors import ParseError, StorageError
-from core.matchers import parse_selector
 from storage import fleet, plan, pushed
 from storage.database import Database
 from storage.ledger.dictionary import Dictionary
@@ -42,29 +38,21 @@ log = logging.getLogger(__name__)
 
 ON_ITS_WAY = 5.0
 """Seconds for which Prometheus gathers samples before it sends them."""
-AHEAD = 60.0
-"""A sample may be this much ahead of our clock."""
 BEHIND = 300.0
 """Nobody waits for a target whose samples are older than this when they come."""
-SILENT = 3600.0
-"""A target that is scraped by its sender leaves when it was silent for this long: its sender is gone as well."""
+_SILENT = 3600.0
+"""Seconds after which nothing is remembered of a target that is not counted."""
 _MEMORY = 24 * 3600.0
 """How long a target that left stays on the pages."""
 _LOOK_AGAIN = 15.0
 """How often is asked which targets are counted elsewhere, in seconds."""
 
 
-class Pushed(NamedTuple):
-    """A request that was read: its body, the samples that are taken, and why others are not."""
+class RawSeries(NamedTuple):
+    """Where raw samples go, and where they are read."""
 
-    body: bytes
-    parts: list[Part]
-    dropped: Counter[str]
-
-
-def shard_of(settings: CollectorSettings) -> str:
-    """The name under which the pushed targets and their watermark are kept."""
-    return f"{settings.servers_name}{PUSHED}"
+    writer: SeriesWriter
+    reader: SeriesReader
 
 
 class PushSource:
@@ -74,24 +62,20 @@ class PushSource:
         self,
         database: Database,
         settings: CollectorSettings,
+        way: Way,
+        reader: BodyReader,
         clock: Clock,
         metrics: PushMetrics,
-        series: SeriesWriter,
-        reader: SeriesReader,
+        raw_series: RawSeries,
     ) -> None:
-        receiver = settings.remote_write_receiver
-        self._db, self._clock, self._metrics = database, clock, metrics
-        self._settings, self._series, self._recent = settings, series, reader
-        self._shard = shard_of(settings)
-        selected = [parse_selector(text).matchers for text in receiver.match]
-        self._catalog = Catalog(selected, frozenset(receiver.replica_labels))
-        self._replicas = Replicas()
-        self.assembly = Assembly(receiver.settle)
+        self._db, self._way, self._reader, self._clock, self._metrics = database, way, reader, clock, metrics
+        self._settings, self._raw = settings, raw_series
+        self.assembly = Assembly(way.settle, way.at_once)
         self._pages = PageMaker()
         self._dictionary = Dictionary(settings.group_cap)
         counting = Counting(settings.dimensions, MeasurePlan())
-        self._members = Members(database, self._shard, "push", counting, settings.gpu_price_per_hour * 1e6)
-        self._allowance = receiver.settle + ON_ITS_WAY
+        self._members = Members(database, way.shard, way.prefix, counting, settings.gpu_price_per_hour * 1e6)
+        self._allowance = way.settle + ON_ITS_WAY
         self._started_at = clock.now()
         self._told_through = 0.0
         self._refused: dict[Address, str] = {}
@@ -104,11 +88,11 @@ class PushSource:
         self._members.counting = self._members.counting._replace(plan=plan.current(self._db))
         self._members.restore(now)
         with self._db.read() as connection:
-            told = fleet.shard_state(connection, self._shard)
+            told = fleet.shard_state(connection, self._way.shard)
         self._told_through = 0.0 if told is None else told[0]
         for address in self._members.alive:
             self._target(address, now)
-        for one in pushed.waiting(self._db, self._shard):
+        for one in pushed.waiting(self._db, self._way.shard):
             try:
                 self._add(one.id, self.read(one.body).parts, one.received_at)
             except ParseError as error:  # of a version that read other bodies
@@ -118,22 +102,8 @@ class PushSource:
     # Requests.
 
     def read(self, body: bytes) -> Pushed:
-        """What a body holds; ParseError where it is no remote write request, TooLarge where it is too much."""
-        parts: list[Part] = []
-        dropped: Counter[str] = Counter()
-        latest = round((self._clock.now() + AHEAD) * 1000)
-        for sent in wire.series(wire.plain(body, self._settings.remote_write_receiver.max_body)):
-            dropped["native_histogram"] += sent.histograms
-            found, replica, reason = self._catalog.find(sent.labels)
-            if found is None:
-                dropped[reason] += len(sent.samples)
-                continue
-            if replica and not self._replicas.follows(found.address, replica, self._clock.monotonic()):
-                dropped["replica"] += len(sent.samples)
-                continue
-            parts += [Part(found, time, value) for time, value in sent.samples if 0 < time <= latest]
-            dropped["future"] += sum(not 0 < time <= latest for time, _ in sent.samples)
-        return Pushed(body, parts, dropped)
+        """What a body holds; ParseError where it cannot be read, TooLarge where it is too much."""
+        return self._reader.read(body)
 
     def keep(self, requests: Sequence[Pushed]) -> None:
         """Make requests durable, then take in their samples; StorageError where that fails, and nothing is taken."""
@@ -142,7 +112,7 @@ class PushSource:
             self._target(address, now)
         fresh = [one for one in requests if any(map(self.assembly.is_open, one.parts))]
         with self._db.write() as connection:
-            ids = pushed.put(connection, self._shard, [one.body for one in fresh], now)
+            ids = pushed.put(connection, self._way.shard, [one.body for one in fresh], now)
         for id_, one in zip(ids, fresh, strict=True):
             self._add(id_, one.parts, now)
 
@@ -174,21 +144,21 @@ class PushSource:
         pages, self._ready = self._ready, []
         self._watch(now)
         self._commit(pages, now)
-        self._metrics.raw_samples_dropped.inc(raw.flush(self._series))
+        self._metrics.raw_samples_dropped.inc(raw.flush(self._raw.writer))
         self._metrics.open_samples.set(self.assembly.samples)
         self._metrics.targets.set(len(self._members.alive))
 
     def forget(self) -> None:
         """Targets that left long ago are not shown any more."""
         with self._db.write() as connection:
-            fleet.forget_targets(connection, self._shard, self._clock.now() - _MEMORY)
+            fleet.forget_targets(connection, self._way.shard, self._clock.now() - _MEMORY)
 
     def _count(self, pages: Sequence[Settled], now: float) -> None:
         taken = [page for page in pages if page.address not in self._refused]
         self._feed(taken, now)
         for page in taken:
             self._metrics.pages.labels(page.verdict.value).inc()
-            raw.store(self._series, page)
+            raw.store(self._raw.writer, page)
         for address, last in {page.address: page for page in taken}.items():
             if last.verdict is Verdict.ENDED and not self.assembly.targets[address].pages:
                 self._leave(address)
@@ -204,19 +174,19 @@ class PushSource:
         for address, member in list(self._members.alive.items()):
             patience = LATE * member.counter.interval
             silent = now - self._target(address, now).arrived
-            if silent > max(SILENT if member.scraped else BEHIND, patience):
+            if silent > max(self._way.leaves_after if member.scraped else BEHIND, patience):
                 self._leave(address)
             elif silent > patience + self._allowance or through - member.attempted > patience + BEHIND:
                 member.miss(through, now, None)
         for address, target in list(self.assembly.targets.items()):
-            if address not in self._members.alive and not target.pages and now - target.arrived > SILENT:
+            if address not in self._members.alive and not target.pages and now - target.arrived > _SILENT:
                 del self.assembly.targets[address]
 
     def _leave(self, address: Address) -> None:
         if address in self._members.alive:
             self._members.leave(self._members.alive[address])
         self._pages.forget(address)
-        self._replicas.forget([address])
+        self._reader.forget(address)
 
     def _refuse(self, pages: Sequence[Settled], now: float) -> None:
         fresh = any(page.address not in self._members.alive and page.address not in self._refused for page in pages)
@@ -240,7 +210,7 @@ class PushSource:
 
         def also(connection: Connection) -> None:
             fleet.put_targets(connection, health)
-            fleet.put_shard(connection, self._shard, through, self._started_at, now, self._detail())
+            fleet.put_shard(connection, self._way.shard, through, self._started_at, now, self._detail())
             pushed.forget(connection, done)
 
         try:
@@ -282,8 +252,8 @@ class PushSource:
             return
         added = [item for item in new.selectors if item not in old.selectors]
         if added and self._members.alive:
-            self._series.flush()
-            count_added(self._db, self._recent, self._members, added, new.revision, self._dictionary, now)
+            self._raw.writer.flush()
+            count_added(self._db, self._raw.reader, self._members, added, new.revision, self._dictionary, now)
         self._members.counting = self._members.counting._replace(plan=new)
         for member in self._members.alive.values():
             member.reader.recount(member.reader.labels, self._members.counting)

@@ -17,7 +17,8 @@ import cramjam
 
 from bench.remote_proto import WriteRequest
 from collector.metrics import CollectorMetrics, PushMetrics
-from collector.push.source import PushSource
+from collector.push.remote_write import RemoteWriteReader, way_of
+from collector.push.source import PushSource, RawSeries
 from collector.settings import CollectorSettings, RemoteWriteReceiver
 from core.clock import ManualClock
 from storage import fleet
@@ -98,8 +99,9 @@ class Receiving:
         series = self.folder / "series"
         writer = SeriesWriter(series, f"p{self.starts}", self.clock, SeriesLimits())
         self.metrics = PushMetrics(CollectorMetrics().registry)
-        reader = SeriesReader(series)
-        self.source = PushSource(self.database, collector, self.clock, self.metrics, writer, reader)
+        reader, raw = RemoteWriteReader(self.settings, self.clock), RawSeries(writer, SeriesReader(series))
+        way = way_of(collector)
+        self.source = PushSource(self.database, collector, way, reader, self.clock, self.metrics, raw)
         self.source.open()
 
     def push(self, samples: Iterable[Sent]) -> None:
