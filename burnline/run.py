@@ -32,6 +32,7 @@ def collector(settings: Settings) -> None:
     from collector.metrics import CollectorMetrics, OtlpMetrics, PrometheusMetrics, PushMetrics  # noqa: PLC0415
     from collector.otlp.server import OtlpReceiver  # noqa: PLC0415
     from collector.promql.service import PrometheusReaders  # noqa: PLC0415
+    from collector.push.otlp.route import metrics_route  # noqa: PLC0415
     from collector.push.server import PushReceiver  # noqa: PLC0415
     from collector.shard import CollectorShard  # noqa: PLC0415
 
@@ -45,9 +46,10 @@ def collector(settings: Settings) -> None:
     parts.append(PrometheusReaders(database, watched, clock, PrometheusMetrics(metrics.registry)).run)
     pushed = PushReceiver(database, settings.storage.directory, watched, clock, PushMetrics(metrics.registry))
     parts.append(pushed.run)
+    points = metrics_route(database, settings.storage.directory, watched, clock, metrics.registry)
     if settings.collector.otlp.enabled:
         otlp_metrics = OtlpMetrics(metrics.registry)
-        parts.append(OtlpReceiver(database, watched, settings.text_key_file, clock, otlp_metrics).run)
+        parts.append(OtlpReceiver(database, watched, settings.text_key_file, clock, otlp_metrics, points).run)
     _collect_garbage_rarely()
     run_until_signal(lambda stop: _together(stop, parts))
 

@@ -263,49 +263,48 @@ class PrometheusMetrics:
 
 
 class PushMetrics:
-    """What the receiver of pushed series says of itself, in the collector's registry."""
+    """What a receiver of pushed series says of itself, in the collector's registry; `of` begins the names."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.listening = Gauge(
-            "burnline_push_listening", "Whether pushed series are received: 0 or 1.", registry=registry
-        )
+    def __init__(self, registry: CollectorRegistry, of: str = "burnline_push") -> None:
+        self.listening = Gauge(f"{of}_listening", "Whether pushed series are received: 0 or 1.", registry=registry)
         self.requests = Counter(
-            "burnline_push_requests", "Requests by the HTTP status of their answer.", ["code"], registry=registry
+            f"{of}_requests", "Requests by the HTTP status of their answer.", ["code"], registry=registry
         )
-        self.samples = Counter("burnline_push_samples", "Samples that pages were made of.", registry=registry)
+        self.samples = Counter(f"{of}_samples", "Samples that pages were made of.", registry=registry)
         self.old_samples = Counter(
-            "burnline_push_old_samples",
+            f"{of}_old_samples",
             "Samples that were there, or whose page was settled before they came.",
             registry=registry,
         )
         self.dropped = Counter(
-            "burnline_push_dropped_samples",
-            "Samples that are not taken, by reason: no_target, not_selected, replica, future, native_histogram.",
+            f"{of}_dropped_samples",
+            "Samples that are not taken, by reason: no_target, not_selected, replica, past, future, native_histogram, "
+            "rejected.",
             ["reason"],
             registry=registry,
         )
-        self.pages = Counter("burnline_push_pages", "Pages by what became of them.", ["verdict"], registry=registry)
+        self.pages = Counter(f"{of}_pages", "Pages by what became of them.", ["verdict"], registry=registry)
         self.open_samples = Gauge(
-            "burnline_push_open_samples", "Samples that wait for the rest of their pages.", registry=registry
+            f"{of}_open_samples", "Samples that wait for the rest of their pages.", registry=registry
         )
-        self.targets = Gauge("burnline_push_targets", "Targets that are pushed and counted.", registry=registry)
+        self.targets = Gauge(f"{of}_targets", "Targets that are pushed and counted.", registry=registry)
         self.refused = Gauge(
-            "burnline_push_refused_targets", "Targets that are counted elsewhere, and not here.", registry=registry
+            f"{of}_refused_targets", "Targets that are counted elsewhere, and not here.", registry=registry
         )
         self.keep_failures = Counter(
-            "burnline_push_keep_failures", "Commits that failed; senders send again.", ["reason"], registry=registry
+            f"{of}_keep_failures", "Commits that failed; senders send again.", ["reason"], registry=registry
         )
         self.flush_failures = Counter(
-            "burnline_push_flush_failures",
+            f"{of}_flush_failures",
             "Commits of counts that failed; their content goes with the next.",
             ["reason"],
             registry=registry,
         )
         self.conflicts = Counter(
-            "burnline_push_checkpoint_conflicts", "Targets that another writer had counted first.", registry=registry
+            f"{of}_checkpoint_conflicts", "Targets that another writer had counted first.", registry=registry
         )
         self.raw_samples_dropped = Counter(
-            "burnline_push_raw_samples_dropped",
+            f"{of}_raw_samples_dropped",
             "Raw samples given up because the disk is full; counts are never given up.",
             registry=registry,
         )

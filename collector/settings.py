@@ -597,6 +597,15 @@ GENERATION_LABELS = ("operation", "outcome", "finish_reason", "retrieval")
 """What strata can ask of every generation, beside its dimensions."""
 
 
+class OtlpMetricsSettings(_Settings):
+    """Metrics that applications push by OTLP."""
+
+    enabled: bool = Field(default=False, description="whether metrics are received, at /v1/metrics of the same port")
+    max_open_points: int = Field(
+        default=1_000_000, gt=0, description="samples that may wait for the rest of their pages; more get 503"
+    )
+
+
 class OtlpSettings(_Settings):
     """The OTLP receiver for traces of model calls."""
 
@@ -656,6 +665,9 @@ class OtlpSettings(_Settings):
     )
 
     forward: tuple[ForwardTarget, ...] = Field(default=(), description="trace backends to forward spans to")
+    metrics: OtlpMetricsSettings = Field(
+        default=OtlpMetricsSettings(), description="metrics that applications push by OTLP"
+    )
 
     @model_validator(mode="after")
     def _forward_elsewhere(self) -> OtlpSettings:

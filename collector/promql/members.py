@@ -54,7 +54,7 @@ class Member:
         self.health.labels = dict(page.labels)
         self.attempted = max(self.attempted, page.time)
         if page.page is not None:
-            outcome = self.reader.page(page.page, page.time, now)
+            outcome = self.reader.page(page.page, page.time, now, page.since)
             self.health.samples = len(page.page.values)
             succeeded(self.health, self.reader, outcome, page.time, self._odd(outcome, page.time))
             return

@@ -29,6 +29,7 @@ from collector.synthetic import NAMES
 from core.labels import Labels
 
 _TOLD = "scrape_samples_post_metric_relabeling"
+_BEGAN = "process_start_time_seconds"
 _TIMES = 6
 """Pages from which a target's interval is learnt."""
 _OTHERS_AFTER = 3
@@ -240,12 +241,19 @@ class Assembly:
             verdict = self._judge(target, time, now)
             if verdict is Verdict.WAITS:
                 return
-            values = {s: v for s, v in page.values.items() if verdict is not Verdict.KNOWN or s in target.shape}
+            values = self._counted(target, page, verdict)
             target.settle(time, page, verdict)
             del target.pages[time]
             self._close(page)
             labels = None if target.up is None else tuple(p for p in target.up.labels if p[0] != "__name__")
             yield Settled(address, time, verdict, values, labels)
+
+    def _counted(self, target: OpenTarget, page: OpenPage, verdict: Verdict) -> Values:
+        if verdict is Verdict.KNOWN:
+            return {one: value for one, value in page.values.items() if one in target.shape}
+        if self.at_once and target.settled:  # series tell when they began; only of a new target is more to be known
+            return {one: value for one, value in page.values.items() if one.name != _BEGAN}
+        return page.values
 
     def _judge(self, target: OpenTarget, time: int, now: float) -> Verdict:
         page = target.pages[time]

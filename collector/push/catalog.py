@@ -64,9 +64,10 @@ class Catalog:
             return Sent(None, replica, "no_target")
         if self.selected and not any(matches_all(matchers, named) for matchers in self.selected):
             return Sent(None, replica, "not_selected")
-        return Sent(self._one(named["__name__"], own, address), replica)
+        return Sent(self.one(named["__name__"], own, address), replica)
 
-    def _one(self, name: str, labels: Labels, address: Address) -> PushedSeries:
+    def one(self, name: str, labels: Labels, address: Address) -> PushedSeries:
+        """The series with these labels, `__name__` among them."""
         known = self._known.get(labels)
         if known is None:
             known = self._known[labels] = PushedSeries(name, labels, address, next(self._orders))

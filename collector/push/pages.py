@@ -13,6 +13,9 @@ from collector.replay import Samples
 from collector.synthetic import NAMES
 from core.labels import Labels, make, without_target
 
+SINCE = "__since__"
+"""The series that says since when the counters of a page tell what was added (Unix seconds)."""
+_APART = frozenset({*NAMES, SINCE})
 _SPARE = 1000
 """Names of series that are remembered beyond those of the last page."""
 
@@ -63,8 +66,9 @@ class PageMaker:
         names = self._names.get(address)
         if names is None or names.target != target:
             names = self._names[address] = _Names(target)
-        values = {s: v for s, v in settled.values.items() if v is not None and s.name not in NAMES}
+        values = {s: v for s, v in settled.values.items() if v is not None and s.name not in _APART}
         shown = sorted(values, key=lambda series: series.order)
         page = Samples(names.of(shown), [values[one] for one in shown])
         names.trim(shown)
-        return TargetPage(address, target, settled.time / 1000, page)
+        since = next((v for s, v in settled.values.items() if s.name == SINCE), None)
+        return TargetPage(address, target, settled.time / 1000, page, since)

@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 
 from collector.push.assembly import Settled
+from collector.push.pages import SINCE
 from core.errors import StorageError
 from storage.series import SeriesWriter
 
@@ -13,7 +14,9 @@ log = logging.getLogger(__name__)
 
 
 def store(writer: SeriesWriter, page: Settled) -> None:
-    """One page; series that end on it are forgotten."""
+    """One page; series that end on it are forgotten. Not of one that tells what was added: no total stands on it."""
+    if any(one.name == SINCE for one in page.values):
+        return
     present = [(one, value) for one, value in page.values.items() if value is not None]
     ended = [writer.ref(one.labels) for one, value in page.values.items() if value is None]
     with suppress(ValueError):  # a time that no file holds

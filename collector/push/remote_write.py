@@ -17,6 +17,8 @@ from core.matchers import parse_selector
 
 AHEAD = 60.0
 """A sample may be this much ahead of our clock (seconds)."""
+BACK = 48 * 3600.0
+"""A sample may be this old: no sender keeps more, and a wrong clock must not make a target expected for years."""
 _SILENT = 3600.0
 """A target that is scraped by its sender leaves when it was silent for this long: its sender is gone as well."""
 
@@ -39,7 +41,8 @@ class RemoteWriteReader:
         """ParseError where it is no remote write request, TooLarge where it is too much."""
         parts: list[Part] = []
         dropped: Counter[str] = Counter()
-        latest = round((self._clock.now() + AHEAD) * 1000)
+        now = self._clock.now()
+        earliest, latest = round((now - BACK) * 1000), round((now + AHEAD) * 1000)
         for sent in wire.series(wire.plain(body, self._limit)):
             dropped["native_histogram"] += sent.histograms
             found, replica, reason = self._catalog.find(sent.labels)
@@ -49,8 +52,9 @@ class RemoteWriteReader:
             if replica and not self._replicas.follows(found.address, replica, self._clock.monotonic()):
                 dropped["replica"] += len(sent.samples)
                 continue
-            parts += [Part(found, time, value) for time, value in sent.samples if 0 < time <= latest]
-            dropped["future"] += sum(not 0 < time <= latest for time, _ in sent.samples)
+            parts += [Part(found, time, value) for time, value in sent.samples if earliest < time <= latest]
+            dropped["past"] += sum(time <= earliest for time, _ in sent.samples)
+            dropped["future"] += sum(time > latest for time, _ in sent.samples)
         return Pushed(body, parts, dropped)
 
     def forget(self, address: Address) -> None:

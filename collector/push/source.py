@@ -21,7 +21,7 @@ from collector.promql.pages import Address
 from collector.push import raw
 from collector.push.assembly import COUNTED, Assembly, OpenTarget, Part, Settled, Verdict
 from collector.push.claims import refused
-from collector.push.pages import PageMaker
+from collector.push.pages import SINCE, PageMaker
 from collector.push.past import count_added
 from collector.push.way import BodyReader, Pushed, Way
 from collector.settings import CollectorSettings
@@ -44,6 +44,7 @@ _SILENT = 3600.0
 """Seconds after which nothing is remembered of a target that is not counted."""
 _MEMORY = 24 * 3600.0
 """How long a target that left stays on the pages."""
+_TOO_LATE = "deltas that are not newer than what is counted add nothing: they were sent twice, or come too late"
 _LOOK_AGAIN = 15.0
 """How often is asked which targets are counted elsewhere, in seconds."""
 
@@ -103,7 +104,13 @@ class PushSource:
 
     def read(self, body: bytes) -> Pushed:
         """What a body holds; ParseError where it cannot be read, TooLarge where it is too much."""
-        return self._reader.read(body)
+        found = self._reader.read(body)
+        lost = any(part.series.name == SINCE and not self._is_open(part) for part in found.parts)
+        return found._replace(problem=found.problem or _TOO_LATE) if lost else found
+
+    def _is_open(self, part: Part) -> bool:
+        last = self._members.last_told(part.series.address) * 1000
+        return self.assembly.is_open(part) and part.time > round(last)
 
     def keep(self, requests: Sequence[Pushed]) -> None:
         """Make requests durable, then take in their samples; StorageError where that fails, and nothing is taken."""

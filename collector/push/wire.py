@@ -127,7 +127,7 @@ def _pair(sent: bytes, begin: int, end: int) -> tuple[str, str]:
     for number, kind, at, after in _fields(sent, begin, end):
         if number in texts and kind == _BYTES:
             try:
-                texts[number] = sent[at:after].decode()
+                texts[number] = sent[at:after].decode().replace("\0", "")  # PostgreSQL's texts cannot hold it
             except UnicodeDecodeError:
                 raise ParseError("a label is no UTF-8 text") from None
     return texts[1], texts[2]

@@ -283,7 +283,8 @@ def test_samples_of_no_target_of_the_future_and_of_others_are_not_taken(tmp_path
     world.push([Sent((("__name__", "job:rate"), ("job", "vllm")), time, 1.0)])
     world.push([Sent((("__name__", "up"), ("instance", "a:1"), ("job", "node")), time, 1.0)])
     world.push([Sent((("__name__", "up"), ("instance", "a:1"), ("job", "vllm")), time + 62_000, 1.0)])
-    assert [world.dropped(reason) for reason in ("no_target", "not_selected", "future")] == [1, 1, 1]
+    world.push([Sent((("__name__", "up"), ("instance", "a:1"), ("job", "vllm")), 1000, 1.0)])
+    assert [world.dropped(why) for why in ("no_target", "not_selected", "future", "past")] == [1, 1, 1, 1]
     assert world.waiting() == 0
 
 

@@ -15,8 +15,8 @@ from core.errors import ParseError
 from tests.collector.push.world import Sent, body_of
 
 LIMIT = 2**20
-NAMES = st.text(min_size=1, max_size=200)
-LABELS = st.dictionaries(NAMES, st.text(min_size=1, max_size=200), min_size=1, max_size=6)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=200)
+LABELS = st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=6)
 TIMES = st.integers(-(2**63), 2**63 - 1)
 
 
@@ -32,6 +32,10 @@ def read(body: bytes) -> list[tuple[tuple[tuple[str, str], ...], int, float | No
 def test_what_another_codec_wrote_is_read(told: list[tuple[dict[str, str], int, float]]) -> None:
     sent = [Sent(tuple(sorted(labels.items())), time, value) for labels, time, value in told]
     assert sorted(read(body_of(sent))) == sorted((one.labels, one.time, one.value) for one in sent)
+
+
+def test_what_no_database_holds_is_taken_off() -> None:
+    assert read(body_of([Sent((("__name__", "a\0b"),), 1, 1.0)])) == [((("__name__", "ab"),), 1, 1.0)]
 
 
 def test_a_stale_marker_is_no_other_nan() -> None:
