@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collector.promql.claims import Claims
+from collector.promql.pages import Address
 from collector.push import source as source_module
 from collector.settings import RemoteWriteReceiver
 from core.clock import ManualClock
@@ -305,3 +307,24 @@ def test_a_new_pages_recent_series_end_with_the_target(world: Receiving) -> None
     world.settle(40)
     (found,) = SeriesReader(world.folder / "series").select(parse_selector("up"), 0, 2**50)
     assert found.values[:-1].tolist() == [1.0, 1.0, 1.0] and is_stale(found.values)[-1]
+
+
+def test_two_collectors_of_one_target_count_nothing_twice_and_lose_nothing(world: Receiving) -> None:
+    fleet = Fleet(world)
+    fleet.scrape(3)
+    other = Receiving(world.folder / "other", world.database, world.clock)
+    for turn in range(6):  # the sender goes from one to the other and back
+        fleet.world = (other, world)[turn % 2]
+        fleet.scrape()
+    world.settle()
+    assert requests(world) == 80
+    assert world.conflicts() + other.conflicts() > 0
+
+
+def test_a_server_that_is_read_does_not_leave_its_targets_to_what_is_pushed() -> None:
+    labels = {"instance": "a:1", "job": "vllm"}
+    pushed = TargetHealth("push:a:1/vllm", "0/push", "vllm", labels, 15.0, START)
+    address = Address("a:1", "vllm")
+    assert Claims().refused("0/prometheus:main", [address], [address], [pushed]) == {}
+    scraped = replace(pushed, url="http://a:1/metrics", shard="0")
+    assert address in Claims().refused("0/prometheus:main", [address], [address], [scraped])

@@ -130,6 +130,9 @@ class Receiving:
     def pages(self, verdict: str) -> float:
         return float(self.metrics.pages.labels(verdict)._value.get())
 
+    def conflicts(self) -> float:
+        return float(self.metrics.conflicts._value.get())
+
     def detail(self) -> Any:
         with self.database.read() as connection:
             found = fleet.shard_state(connection, "0/push")
