@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as otlp
@@ -43,7 +44,7 @@ class Receiver:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.ledger = folder, database(folder, "metrics")
-        (self.port,) = free_ports(1)
+        self.port, self.grpc = free_ports(2)
         with self.ledger.write() as connection:
             plan.put(connection, [CALLS], 0.0)
         self.start()
@@ -52,9 +53,7 @@ class Receiver:
         self._loop, self._stop, started = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
         async def run() -> None:
-            settings = CollectorSettings.model_validate(
-                {"flush_interval": 0.1, "otlp": {"port": self.port, "metrics": {"enabled": True}, "max_body": 200_000}}
-            )
+            settings = CollectorSettings.model_validate({"flush_interval": 0.1, "otlp": self.settings()})
             registry, clock = CollectorRegistry(), SystemClock()
             points = metrics_route(self.ledger, self.folder, settings, clock, registry)
             receiver = OtlpReceiver(
@@ -68,6 +67,10 @@ class Receiver:
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(run(),))
         self._thread.start()
         assert started.wait(20)
+
+    def settings(self) -> dict[str, Any]:
+        grpc = {"enabled": True, "port": self.grpc}
+        return {"port": self.port, "metrics": {"enabled": True}, "max_body": 200_000, "grpc": grpc}
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -99,9 +102,13 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
 class App:
     """An application with the SDK; `push` exports what it has recorded."""
 
-    def __init__(self, receiver: Receiver, instance: str, *, alone: bool = True, **exporter: Any) -> None:
+    def __init__(
+        self, receiver: Receiver, instance: str, *, alone: bool = True, over_grpc: bool = False, **exporter: Any
+    ) -> None:
         resource = Resource.create({"service.name": "llm", "service.instance.id": instance, "cloud.region": "eu"})
-        sender = OTLPMetricExporter(endpoint=receiver.url, timeout=20, **exporter)
+        sender: Any = OTLPMetricExporter(endpoint=receiver.url, timeout=20, **exporter)
+        if over_grpc:
+            sender = GrpcExporter(endpoint=f"http://127.0.0.1:{receiver.grpc}", insecure=True, timeout=20, **exporter)
         self.reader = PeriodicExportingMetricReader(sender, export_interval_millis=3_600_000)
         views = [View(instrument_name="odd", aggregation=ExponentialBucketHistogramAggregation())]
         self.by_hand = InMemoryMetricReader(preferred_temporality=exporter.get("preferred_temporality"))
@@ -177,8 +184,9 @@ def test_a_new_process_of_a_known_job_counts_from_its_start(receiver: Receiver) 
         one.end()
 
 
-def test_deltas_count_as_they_are(receiver: Receiver) -> None:
-    app = App(receiver, "a", preferred_temporality=DELTA)
+@pytest.mark.parametrize("over_grpc", [False, True], ids=["http", "grpc"])
+def test_deltas_count_as_they_are(receiver: Receiver, *, over_grpc: bool) -> None:
+    app = App(receiver, "a", over_grpc=over_grpc, preferred_temporality=DELTA)
     for n, bad in ((5, 0), (10, 2), (0, 0), (1, 0)):
         app.serve(n, bad)
         app.push()
