@@ -6,11 +6,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from core.durations import DAY, render
 from core.measures import group_from_key
 from storage.canaries import Canary
 from storage.deployments import Deployment
 from storage.fleet import TargetHealth
 from storage.incidents import Incident
+from storage.maintenance import Maintenance
 from storage.silences import Silence
 from storage.slo import AlertRow
 from storage.tokens import Token
@@ -40,6 +42,27 @@ def silence(found: Silence, now: float) -> dict[str, Any]:
     row["matchers"] = [str(matcher) for matcher in found.matchers]
     row["state"] = "active" if found.is_active(now) else "pending" if now < found.starts_at else "expired"
     return row
+
+
+def maintenance(found: Maintenance, now: float) -> dict[str, Any]:
+    """One maintenance window; `state` is active, pending or over."""
+    coming = next(iter(found.between(now, now + 366 * DAY)), None)
+    begins, ends = coming or (None, None)
+    return {
+        "id": found.id,
+        "matchers": [str(matcher) for matcher in found.matchers],
+        "begins": found.when.start.isoformat(),
+        "zone": found.when.zone,
+        "duration": render(found.when.duration),
+        "rule": found.when.rule,
+        "reason": found.reason,
+        "created_by": found.created_by,
+        "created_at": time_text(found.created_at),
+        "ended_at": time_text(found.ended_at),
+        "next_begins_at": time_text(begins),
+        "next_ends_at": time_text(ends),
+        "state": "over" if begins is None else "active" if begins <= now else "pending",
+    }
 
 
 def canary(found: Canary) -> dict[str, Any]:

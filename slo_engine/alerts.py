@@ -11,7 +11,8 @@ from core.measures import Group, group_key
 from slo_engine.absence import Sign
 from slo_engine.conditions import Reason
 from slo_engine.evaluate import Stand, suspects
-from slo_engine.specs.model import GaugeThreshold, Latency, SumRatio
+from slo_engine.periods import period_seconds
+from slo_engine.specs.model import GaugeThreshold, Latency, QueryRatio, SumRatio, TimeSlices
 from slo_engine.status import Reading, iso
 from storage.alerts import AlertEvent
 
@@ -53,7 +54,7 @@ def burn_event(
     }
     annotations = {
         "summary": _summary(reading, stand, transition),
-        "description": _description(reading, stand),
+        "description": _description(reading, stand, at),
         **links.of(labels, starts_at, slo.alerting.runbook),
     }
     return AlertEvent(
@@ -136,31 +137,43 @@ def _summary(reading: Reading, stand: Stand, transition: str) -> str:
     return f"{who}: the error budget burns {times} over {render(row.long)}."
 
 
-def _description(reading: Reading, stand: Stand) -> str:
+def _description(reading: Reading, stand: Stand, end: float) -> str:
     slo = reading.formula.slo
     window = stand.row.long if stand.row else min(reading.windows, default=slo.window_seconds)
     spent = reading.windows.get(window, reading.period)
     left = reading.period.remaining
-    budget = "" if left is None else f" {_budget(left, render(slo.window_seconds))}"
+    budget = "" if left is None else f" {_budget(left, _whose_budget(reading, end))}"
     what = _what(reading, spent.bad, spent.counts.total)
     inexact = "" if slo.exact else " Not exact: PromQL queries counted."
     return f"{what} over {render(window)}.{budget}{inexact} {slo.description}".strip()
 
 
-def _budget(left: float, window: str) -> str:
+def _budget(left: float, budget: str) -> str:
     if left < 0:
-        return f"The {window} budget is spent {1 - left:.1f} times over."
-    return f"{left:.1%} of the {window} budget is left."
+        return f"The {budget} is spent {1 - left:.1f} times over."
+    return f"{left:.1%} of the {budget} is left."
+
+
+def _whose_budget(reading: Reading, end: float) -> str:
+    slo = reading.formula.slo
+    if slo.calendar is None:
+        return f"{render(slo.window_seconds)} budget"
+    return f"budget since {iso(end - period_seconds(slo, int(end)))}"
 
 
 def _what(reading: Reading, bad: int, total: int) -> str:
     indicator, unit = reading.formula.slo.indicator, reading.formula.unit
+    if isinstance(indicator, TimeSlices):
+        lost = f"{bad / unit:.3g}" if indicator.target is None else str(bad)
+        return f"{lost} of {total / unit:.0f} slices of {render(indicator.seconds)} were bad"
     if isinstance(indicator, SumRatio):
         return f"{bad} spent for {total} units"
     if isinstance(indicator, Latency):
         return f"{bad} of {total} were slower than {indicator.threshold:g} s"
     if isinstance(indicator, GaugeThreshold):
         return f"{bad / unit:.0f} of {total / unit:.0f} target-seconds were not {indicator.op} {indicator.value:g}"
+    if isinstance(indicator, QueryRatio) and indicator.minutes:
+        return f"{bad / unit:.3g} of {total / unit:.0f} minutes were bad"
     return f"{bad} of {total} were bad"
 
 

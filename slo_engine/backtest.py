@@ -9,9 +9,12 @@ from core.measures import group_key
 from slo_engine.book import Book
 from slo_engine.burn import Revision
 from slo_engine.compile import compile_slo, layers_present
-from slo_engine.conditions import Alert, decide
-from slo_engine.evaluate import policy_of, read_group, revisions_of, severities, stand
+from slo_engine.conditions import Alert, Level, decide
+from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
+from slo_engine.exclusions.counts import ExcludedCounts
+from slo_engine.groups import formula_of
 from slo_engine.specs.model import Slo
+from slo_engine.timeslices.past import with_verdicts
 from storage.database import Database
 from storage.ledger import rollups
 from storage.ledger.dictionary import Atom, Dictionary
@@ -35,18 +38,21 @@ def backtest(
     A ledger does not tell which targets left discovery: no alert is retired here, as the engine would.
     Sampled SLOs are left out: what a detector said late is in the ledger as if it had been known.
     """
-    book = load_book(database, [slo for slo in slos if not slo.unsupported and not slo.sampled])
+    book, left_out = load_books(database, [slo for slo in slos if not slo.unsupported and not slo.sampled])
     alerts: dict[tuple[str, str, str], Alert] = {}
     changes: list[Change] = []
     for minute in minutes:
         for formula, accounts in zip(book.formulas, book.accounts, strict=True):
-            policy = policy_of(formula)
-            for group, account in sorted(accounts.items()):
-                reading = read_group(formula, group, account, minute, policy, revisions_of(formula, revisions))
+            for group, account in sorted(left_out.net(formula.slo, accounts).items()):
+                of_group = formula_of(formula, group)
+                policy = policy_of(of_group)
+                reading = read_group(of_group, group, account, minute, policy, revisions_of(formula, revisions))
                 for severity in severities(formula.slo):
                     key = (formula.slo.name, group_key(group), severity)
                     judged = stand(reading, policy, severity)
-                    decision = decide(alerts.get(key, Alert()), judged.level, judged.coverage, minute)
+                    if left_out.any(formula.slo, group, minute):
+                        judged = Stand(Level.UNKNOWN, None, None)
+                    decision = decide(alerts.get(key, Alert()), judged.level, judged.coverage, minute, judged.hold)
                     alerts[key] = decision.alert
                     if decision.transition:
                         changes.append(Change(minute, *key, decision.transition))
@@ -55,6 +61,11 @@ def backtest(
 
 def load_book(database: Database, slos: Sequence[Slo]) -> Book:
     """A book over every roll-up that the database still has."""
+    return load_books(database, slos)[0]
+
+
+def load_books(database: Database, slos: Sequence[Slo]) -> tuple[Book, ExcludedCounts]:
+    """A book over every roll-up that the database still has, and what the engine left out of it then."""
     buckets = [entry for width in (60, 300, 3600) for entry in rollups.read(database, width, 0.0)]
     dictionary = Dictionary()
     atoms: dict[int, Atom] = {
@@ -62,7 +73,9 @@ def load_book(database: Database, slos: Sequence[Slo]) -> Book:
         for series_id in {series_id for _, cells in buckets for series_id, _ in cells}
     }
     layers = layers_present(atoms.values())
-    book = Book([compile_slo(slo, layers) for slo in slos])
-    for key, cells in buckets:
+    book, left_out = Book([compile_slo(slo, layers) for slo in slos]), ExcludedCounts()
+    left_out.use(slos, None)
+    for key, cells in with_verdicts(buckets, slos, layers, atoms):
         book.apply(key, cells, atoms)
-    return book
+        left_out.apply(key, cells, atoms)
+    return book, left_out

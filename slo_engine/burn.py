@@ -13,19 +13,27 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from core.buckets import MINUTES, start_of
+from core.measures import Group
 from slo_engine.book import Account, Counts
 from slo_engine.compile import Formula
-from slo_engine.specs.model import SumRatio
+from slo_engine.groups import override_of
+from slo_engine.specs.model import Override, SumRatio
 
 BLURRED = 0.5
 """A window of which more than this share is covered only by spans over three intervals cannot place a burst in time."""
 
 
 class Revision(NamedTuple):
-    """From `since` on (Unix seconds) this share of events may be bad."""
+    """From `since` on (Unix seconds) this share of events may be bad; `overrides` name groups with another."""
 
     since: float
     budget: Fraction
+    overrides: tuple[Override, ...] = ()
+
+    def of(self, group: Group) -> Revision:
+        """The revision as it is for one group."""
+        override = override_of(self.overrides, group)
+        return Revision(self.since, 1 - override.objective if override else self.budget)
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from core.measures import group_key
-from slo_engine import absence, alerts
+from core.buckets import MINUTES
+from core.measures import Group, group_key
+from slo_engine import absence, alerts, no_data
 from slo_engine.alerts import Links
+from slo_engine.book import Account
 from slo_engine.burn import Revision
 from slo_engine.canary.telling import CANARY
-from slo_engine.compile import OF_TRACES, signals_of
-from slo_engine.conditions import State, decide, retire, withdraw
+from slo_engine.compile import OF_TRACES, Formula, signals_of
+from slo_engine.conditions import Level, State, decide, retire, withdraw
 from slo_engine.departures import Departures
-from slo_engine.evaluate import Stand, revisions_of, severities, stand
+from slo_engine.evaluate import Stand, policy_of, revisions_of, severities, stand
 from slo_engine.evaluation import Evaluation, Measured
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.sheet import Truths
@@ -42,11 +45,38 @@ class Minute(NamedTuple):
     revisions: Mapping[str, Sequence[Revision]]
 
 
+class Beside(Protocol):
+    """What a group's status says beside its counts, and what of them does not count."""
+
+    def net(self, formula: Formula, accounts: Mapping[Group, Account]) -> Mapping[Group, Account]:
+        """The accounts without what is excluded."""
+        ...
+
+    def excluded(self, formula: Formula, group: Group, minute: int) -> bool:
+        """Whether the minute that begins at `minute` is excluded."""
+        ...
+
+    def evidence(self, reading: Reading, end: int) -> Mapping[str, Any]:
+        """What an alert's evidence has to say too."""
+        ...
+
+    def fields(self, reading: Reading, end: int) -> Mapping[str, Any]:
+        """More fields of the row."""
+        ...
+
+    def notes(self, reading: Reading, end: int) -> Iterable[str]:
+        """What `reason` has to say too."""
+        ...
+
+
 class BurnRound:
     """Judges the SLOs of one engine."""
 
-    def __init__(self, links: Links, departures: Departures, told: Callable[[Key], AlertEvent | None]) -> None:
+    def __init__(
+        self, links: Links, departures: Departures, told: Callable[[Key], AlertEvent | None], beside: Beside
+    ) -> None:
         """`told`: the last event of an alert."""
+        self._beside = beside
         self._links = links
         self._departures = departures
         self._told = told
@@ -69,6 +99,7 @@ class BurnRound:
             if missing := signals_of(slo) - minute.known.signals - minute.measured:
                 unread.add(slo.name)
                 _say_unmeasured(slo, f"not measured: {_nobody_reports(missing)}", outcome)
+                self._judge_signs(slo, no_data.signs_of(one.formula, (), (), ()), minute.end, outcome)
                 continue
             self._judge_slo(one, awake.get(slo.name, set()), minute, outcome)
         for slo in unsupported:
@@ -80,17 +111,35 @@ class BurnRound:
         formula = one.formula
         if not one.accounts:
             _say_unmeasured(formula.slo, _nothing_counted(formula.slo), outcome)
+            self._judge_signs(formula.slo, no_data.signs_of(formula, (), (), ()), minute.end, outcome)
             return
-        evaluation = Evaluation(one, minute.end, revisions_of(formula, minute.revisions))
+        net = self._beside.net(formula, one.accounts)
+        evaluation = Evaluation(one, minute.end, revisions_of(formula, minute.revisions), net)
         stirring = self._stirring(evaluation, awake, minute)
+        readings, excluded, gone = [], set(), set()
         for place in sorted(np.flatnonzero(stirring).tolist(), key=evaluation.groups.__getitem__):
             reading = evaluation.reading(place)
-            stands = {severity: stand(reading, evaluation.policy, severity) for severity in severities(formula.slo)}
+            readings.append(reading)
+            stands = self._stands(reading, minute.end)
+            if stands is None:
+                excluded.add(reading.group)
+                stands = dict.fromkeys(severities(formula.slo), Stand(Level.UNKNOWN, None, None))
             account = one.accounts[reading.group]
             retired = self._departures.retired(formula.slo.name, reading.group, minute.end, minute.known, account)
+            gone |= {reading.group} if retired else set()
             self._judge_group(reading, stands, evaluation, minute.end, outcome, retired=retired)
+        if no_data.wanted(formula.slo):
+            self._judge_signs(formula.slo, no_data.signs_of(formula, readings, excluded, gone), minute.end, outcome)
         if not stirring.all():
             outcome.blocks.append(evaluation.at_rest(np.flatnonzero(~stirring)))
+
+    def _stands(self, reading: Reading, end: int) -> dict[str, Stand] | None:
+        """How each severity stands; None while the newest minute is excluded."""
+        slo = reading.formula.slo
+        if self._beside.excluded(reading.formula, reading.group, end - MINUTES.width):
+            return None
+        policy = policy_of(reading.formula)
+        return {severity: stand(reading, policy, severity) for severity in severities(slo)}
 
     def _stirring(self, evaluation: Evaluation, awake: Set[str], minute: Minute) -> Truths:
         """Whose alerts are not at rest, or may not stay so; those that nobody carries any more are remembered."""
@@ -122,7 +171,8 @@ class BurnRound:
         for severity, judged in stands.items():
             key = (name, group, severity)
             before = outcome.before(key)
-            decision = retire(before, end) if retired else decide(before, judged.level, judged.coverage, end)
+            now = decide(before, judged.level, judged.coverage, end, judged.hold)
+            decision = retire(before, end) if retired else now
             starts_at = outcome.move(key, decision)
             if decision.transition and starts_at is not None:
                 event = alerts.burn_event(
@@ -136,10 +186,26 @@ class BurnRound:
                     evaluation.suspects(judged.row.long if judged.row else min(reading.windows)),
                     self._links,
                 )
-                outcome.events.append(event)
+                evidence = {**event.evidence, **self._beside.evidence(reading, end)}
+                outcome.events.append(replace(event, evidence=evidence))
             worst = max(worst, decision.alert.state, key=list(State).index)
         assert outcome.status is not None
-        outcome.status.append((name, group, row(reading, worst)))
+        outcome.status.append((name, group, self._row(reading, worst, end)))
+
+    def _judge_signs(self, slo: Slo, signs: Iterable[absence.Sign], end: int, outcome: Outcome) -> None:
+        """Tickets that nothing is known of a group."""
+        for sign in signs:
+            key = absence.key(sign)
+            decision = decide(outcome.before(key), sign.level, sign.coverage, end, sign.hold)
+            starts_at = outcome.move(key, decision)
+            if decision.transition and starts_at is not None:
+                event = alerts.sign_event(sign, decision.transition, starts_at, decision.reason, end, self._links)
+                outcome.events.append(no_data.labelled(event, slo))
+
+    def _row(self, reading: Reading, state: State, end: int) -> dict[str, Any]:
+        found = row(reading, state)
+        reasons = [*([found["reason"]] if found["reason"] else []), *self._beside.notes(reading, end)]
+        return {**found, "reason": "; ".join(reasons) or None, **self._beside.fields(reading, end)}
 
     def _withdraw(self, unread: set[str], end: int, outcome: Outcome) -> None:
         """End alerts that nothing speaks for: the SLO's file is gone, or it has other groups or severities now.
@@ -168,9 +234,9 @@ def _nobody_reports(signals: Set[str]) -> str:
 
 
 def _nothing_counted(slo: Slo) -> str:
-    if not isinstance(slo.indicator, QueryRatio):
+    if not isinstance(slo.counted, QueryRatio):
         return "no counts yet: no target carries this SLI's series"
-    server = slo.indicator.server
+    server = slo.counted.server
     where = f"collector.prometheus has {server}" if server else "collector.prometheus has one server, or name one"
     return f"no counts yet: no server has answered the SLI's queries; check that {where}"
 

@@ -6,8 +6,9 @@ TOTAL (or the denominator), and target-milliseconds EXPECTED, COVERED and SPREAD
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from core.matchers import Matcher, matches_all, parse_matchers
 from core.measures import TARGET_TIME, Group, Measure, project
 from core.signals import ALIASES, LAYERS
 from slo_engine.specs.model import (
+    Counted,
     EventRatio,
     GaugeThreshold,
     Latency,
@@ -26,6 +28,7 @@ from slo_engine.specs.model import (
     SignalMetric,
     Slo,
     SumRatio,
+    TimeSlices,
 )
 from storage.ledger.dictionary import Atom
 from storage.plan import QueryMeasure, SelectorKind, SelectorMeasure
@@ -39,6 +42,9 @@ _NOT_EXCLUDED = parse_matchers('outcome!="excluded"')
 
 OF_TRACES = frozenset({"generations", "goodput", "drawn"})
 """Signals that no target's page carries: applications tell them, as spans."""
+
+SHARES = 1_000_000_000
+"""The whole of a slice that counts by its share of good events; the nearest of so many parts is kept."""
 
 Cut = tuple[float, float]
 """The bounds (seconds) of a bucket."""
@@ -93,7 +99,7 @@ def layers_present(atoms: Iterable[Atom]) -> dict[str, str]:
 
 def selectors_of(slo: Slo) -> list[SelectorMeasure]:
     """The raw selectors that the collectors must count for an SLO."""
-    indicator = slo.indicator
+    indicator = slo.counted
     if isinstance(indicator, EventRatio):
         metrics = [m for m in (indicator.good, indicator.bad, indicator.total) if isinstance(m, SelectorMetric)]
         return [_selector(metric, "counter") for metric in metrics]
@@ -104,7 +110,7 @@ def selectors_of(slo: Slo) -> list[SelectorMeasure]:
 
 def queries_of(slo: Slo) -> list[QueryMeasure]:
     """What the collectors must ask a Prometheus-compatible server for an SLO."""
-    return [asked(slo.indicator)] if isinstance(slo.indicator, QueryRatio) else []
+    return [asked(slo.counted)] if isinstance(slo.counted, QueryRatio) else []
 
 
 def asked(ratio: QueryRatio) -> QueryMeasure:
@@ -115,6 +121,8 @@ def asked(ratio: QueryRatio) -> QueryMeasure:
 def compile_slo(slo: Slo, layers: Mapping[str, str]) -> Formula:
     """The formula of an SLO, given the layer that each signal is counted in."""
     indicator = slo.indicator
+    if isinstance(indicator, TimeSlices):
+        return _time_slices(slo, indicator, layers)
     if isinstance(indicator, EventRatio):
         return _event_ratio(slo, indicator, layers)
     if isinstance(indicator, QueryRatio):
@@ -126,8 +134,8 @@ def compile_slo(slo: Slo, layers: Mapping[str, str]) -> Formula:
         return _gauge(slo, indicator, layers)
     if isinstance(indicator, RateSlices):
         name = slices_name(indicator)
-        good = _pick_named(name, {"verdict": "good"})
-        return _formula(slo, good, _pick_named(name, {}), indicator.metric, layers)
+        good = pick_named(name, {"verdict": "good"})
+        return _formula(slo, good, pick_named(name, {}), indicator.metric, layers)
     if isinstance(indicator, SumRatio):
         numerator, denominator = indicator.numerator, indicator.denominator
         terms = (Term(PART, _pick_cells(numerator, layers, _all_cells)),)
@@ -138,7 +146,7 @@ def compile_slo(slo: Slo, layers: Mapping[str, str]) -> Formula:
 
 def signals_of(slo: Slo) -> set[str]:
     """The signals, and the parts of signals, without which nothing can be said of an SLO."""
-    indicator = slo.indicator
+    indicator = slo.counted
     metrics: list[Metric] = []
     if isinstance(indicator, EventRatio):
         metrics = [m for m in (indicator.good, indicator.bad, indicator.total) if m is not None]
@@ -193,6 +201,58 @@ def slices_name(indicator: RateSlices) -> str:
     return f"slices:{metric.signal}{{{where}}} {indicator.op} {indicator.value:g}/s{when} by({by})"
 
 
+def timeslices_name(indicator: TimeSlices) -> str:
+    """The measure of the verdicts on time slices: equal definitions share it."""
+    target = "ratio" if indicator.target is None else str(indicator.target)
+    owner = f" of {indicator.owner}" if indicator.owner else ""
+    return f"timeslices:{indicator.seconds}s {target} {definition_key(indicator.of)}{owner}"
+
+
+def definition_key(counted: Counted) -> str:
+    """Equal for what counts the same, in every version."""
+    return hashlib.sha256("|".join(_definition(counted)).encode()).hexdigest()[:24]
+
+
+def counted_formula(slo: Slo, layers: Mapping[str, str]) -> Formula:
+    """What is counted within the time slices of an SLO."""
+    return compile_slo(replace(slo, indicator=slo.counted), layers)
+
+
+def _definition(counted: Counted) -> Iterable[str]:
+    """Everything that a slice's verdict depends on, as text that stays the same between versions."""
+    yield type(counted).__name__
+    if isinstance(counted, EventRatio):
+        yield from (_metric_text(counted.good), _metric_text(counted.bad), _metric_text(counted.total))
+    elif isinstance(counted, QueryRatio):
+        yield from (asked(counted).name, str(counted.part_is_good))
+    elif isinstance(counted, Latency):
+        yield from (_metric_text(counted.metric), repr(counted.threshold))
+    elif isinstance(counted, GaugeThreshold):
+        yield from (_metric_text(counted.metric), counted.op, repr(counted.value))
+    elif isinstance(counted, RateSlices):
+        yield slices_name(counted)
+    else:
+        yield from (_metric_text(counted.numerator), _metric_text(counted.denominator), str(counted.allowed))
+
+
+def _metric_text(metric: Metric | None) -> str:
+    if metric is None:
+        return ""
+    if isinstance(metric, SelectorMetric):
+        return _selector(metric, "counter").name
+    where = ",".join(str(matcher) for matcher in where_of(metric))
+    return f"{signal_of(metric)}{{{where}}} {metric.layer or ''} by({','.join(metric.by)})"
+
+
+def _time_slices(slo: Slo, indicator: TimeSlices, layers: Mapping[str, str]) -> Formula:
+    """Verdicts are counted; the coverage is that of what they were made from."""
+    name = timeslices_name(indicator)
+    verdicts = [Term(TOTAL, pick_named(name, {"verdict": verdict})) for verdict in ("good", "bad")]
+    coverage = [term for term in counted_formula(slo, layers).terms if term.column not in (PART, TOTAL)]
+    terms = (Term(PART, pick_named(name, {"verdict": "good"})), *verdicts, *coverage)
+    return Formula(slo, terms, part_is_good=True, unit=1.0 if indicator.target is not None else float(SHARES))
+
+
 def _event_ratio(slo: Slo, ratio: EventRatio, layers: Mapping[str, str]) -> Formula:
     part = ratio.good or ratio.bad
     assert part is not None
@@ -203,9 +263,9 @@ def _event_ratio(slo: Slo, ratio: EventRatio, layers: Mapping[str, str]) -> Form
 
 def _query_ratio(slo: Slo, ratio: QueryRatio) -> Formula:
     name = asked(ratio).name
-    counts = Term(PART, _pick_named(name, {"count": "part"})), Term(TOTAL, _pick_named(name, {"count": "total"}))
+    counts = Term(PART, pick_named(name, {"count": "part"})), Term(TOTAL, pick_named(name, {"count": "total"}))
     coverage = (Term(column, _pick_target_time(state, {name}, None)) for state, column in _COVERAGE.items())
-    return Formula(slo, (*counts, *coverage), ratio.part_is_good)
+    return Formula(slo, (*counts, *coverage), ratio.part_is_good, unit=float(ratio.minutes or 1))
 
 
 def _gauge(slo: Slo, gauge: GaugeThreshold, layers: Mapping[str, str]) -> Formula:
@@ -247,7 +307,9 @@ def _pick_cells(metric: Metric, layers: Mapping[str, str], cells: Callable[[hist
     return pick
 
 
-def _pick_named(name: str, attrs: Mapping[str, str]) -> Pick:
+def pick_named(name: str, attrs: Mapping[str, str]) -> Pick:
+    """The one cell of a counter of this name that has these attributes."""
+
     def pick(atom: Atom) -> CellRange | None:
         fits = atom.measure.name == name and all(dict(atom.measure.attrs).get(k) == v for k, v in attrs.items())
         return (0, 1) if fits else None

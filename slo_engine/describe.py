@@ -10,11 +10,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from core.durations import render
 from core.matchers import Matcher
-from slo_engine.compile import asked, compile_slo, selector_names, signal_of, slices_name, where_of
+from slo_engine.compile import (
+    SHARES,
+    asked,
+    compile_slo,
+    selector_names,
+    signal_of,
+    slices_name,
+    timeslices_name,
+    where_of,
+)
 from slo_engine.evaluate import policy_of, severities
 from slo_engine.specs.model import (
     EventRatio,
@@ -27,7 +37,9 @@ from slo_engine.specs.model import (
     SignalMetric,
     Slo,
     SumRatio,
+    TimeSlices,
 )
+from slo_engine.windows import BurnRow
 
 MILLISECONDS = 1000.0
 
@@ -35,15 +47,20 @@ MILLISECONDS = 1000.0
 def policy(slo: Slo) -> list[dict[str, Any]]:
     """When it alerts: both windows of a row above its factor, for the severities that it has."""
     rows = [row for row in policy_of(compile_slo(slo, {})).rows if row.severity in severities(slo)]
-    return [
-        {"severity": row.severity, "long": render(row.long), "short": render(row.short), "factor": float(row.factor)}
-        for row in rows
-    ]
+    return [_limit(row) for row in rows]
+
+
+def _limit(row: BurnRow) -> dict[str, Any]:
+    windows = {"long": render(row.long), "short": render(row.short)}
+    hold = {"hold": render(row.hold)} if row.hold else {}
+    return {"severity": row.severity, **windows, "factor": float(row.factor), **hold}
 
 
 def describe(slo: Slo) -> dict[str, Any] | None:
     """The SLI of an SLO as JSON; None where it has none."""
     indicator = slo.indicator
+    if isinstance(indicator, TimeSlices):
+        return _time_slices(slo, indicator)
     if isinstance(indicator, EventRatio):
         part = indicator.good or indicator.bad
         assert part is not None
@@ -68,10 +85,25 @@ def describe(slo: Slo) -> dict[str, Any] | None:
     return None
 
 
+def _time_slices(slo: Slo, indicator: TimeSlices) -> dict[str, Any]:
+    counted = describe(replace(slo, indicator=indicator.of))
+    assert counted is not None
+    name = timeslices_name(indicator)
+    part, total = _terms([name], 'verdict="good"', ""), _terms([name], 'verdict=~"good|bad"', "")
+    unit = float(SHARES) if indicator.target is None else 1.0
+    shape = {"kind": "timeslices", "by": list(slo.by), "part_is_good": True, "unit": unit}
+    return {**shape, "part": part, "total": total, "coverage": counted["coverage"]}
+
+
 def _queries(slo: Slo, ratio: QueryRatio) -> dict[str, Any]:
     name = asked(ratio).name
     part, total = _terms([name], 'count="part"', ""), _terms([name], 'count="total"', "")
-    shape = {"kind": "queries", "by": list(slo.by), "part_is_good": ratio.part_is_good, "unit": 1.0}
+    shape = {
+        "kind": "queries",
+        "by": list(slo.by),
+        "part_is_good": ratio.part_is_good,
+        "unit": float(ratio.minutes or 1),
+    }
     return {**shape, "part": part, "total": total, "coverage": {"signal": "", "layer": "", "of": [name]}}
 
 

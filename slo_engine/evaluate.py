@@ -11,9 +11,10 @@ from slo_engine.book import Account
 from slo_engine.burn import Revision, Spent, budget_of, spent
 from slo_engine.compile import Formula
 from slo_engine.conditions import Level
-from slo_engine.specs.model import EventRatio, Latency, QueryRatio, Slo, SumRatio
+from slo_engine.periods import period_seconds
+from slo_engine.specs.model import EventRatio, Latency, QueryRatio, Slo, SumRatio, TimeSlices
 from slo_engine.status import Reading
-from slo_engine.windows import BurnPolicy, BurnRow, policy_for
+from slo_engine.windows import BurnPolicy, BurnRow, in_steps, policy_for
 
 _ONE_PERCENT = Fraction(1, 100)
 
@@ -33,21 +34,49 @@ class Stand(NamedTuple):
     row: BurnRow | None
     coverage: float | None
 
+    @property
+    def hold(self) -> float:
+        """Seconds for which the row must be so."""
+        return float(self.row.hold) if self.row else 0.0
+
 
 def policy_of(formula: Formula) -> BurnPolicy:
-    """The burn table of an SLO; a ratio of sums has no share of good events and takes the table of 99 %."""
+    """The conditions of an SLO, or its burn table; a ratio of sums has no share of good events: the table of 99 %.
+
+    Over time slices each window holds whole ones.
+    """
     slo = formula.slo
     objective = slo.objective_exact if not isinstance(slo.indicator, SumRatio) else 1 - _ONE_PERCENT
-    return policy_for(objective, slo.window_seconds)
+    policy = _own_policy(slo) or policy_for(objective, slo.window_seconds)
+    return in_steps(policy, slo.indicator.seconds) if isinstance(slo.indicator, TimeSlices) else policy
+
+
+def _own_policy(slo: Slo) -> BurnPolicy | None:
+    """The conditions of the SLO's alert policies; what asks for less time comes first. None where it has none."""
+    own = sorted((one for one in slo.conditions if one.breaching), key=lambda one: (one.hold, one.window))
+    rows = (
+        BurnRow(
+            one.severity,
+            one.window,
+            one.window,
+            one.factor,
+            one.factor * one.window / slo.window_seconds,
+            one.inclusive,
+            one.hold,
+        )
+        for one in own
+    )
+    return BurnPolicy(tuple(rows)) if own else None
 
 
 def read_group(
     formula: Formula, group: Group, account: Account, end: int, policy: BurnPolicy, revisions: Sequence[Revision]
 ) -> Reading:
-    """Sum the period and every window of the policy, all ending at `end`."""
+    """Sum the period and every window, all ending at `end`. `formula` and `policy` are those of the group."""
+    revisions = [revision.of(group) for revision in revisions]
     windows = sorted({w for row in policy.rows for w in (row.long, row.short)})
     burns = {window: spent(formula, account, window, end, revisions) for window in windows}
-    period = spent(formula, account, formula.slo.window_seconds, end, revisions)
+    period = spent(formula, account, period_seconds(formula.slo, end), end, revisions)
     return Reading(formula, group, period, burns, account.since(), frozenset(account.cuts))
 
 
@@ -76,12 +105,15 @@ def _level(reading: Reading, row: BurnRow) -> Level:
 
 
 def _above(window: Spent, row: BurnRow) -> bool:
-    """Strictly above, compared without rounding."""
-    return bool(window.allowed) and window.bad > row.factor * window.allowed
+    """Strictly above (at it, if the row says so), compared without rounding."""
+    limit = row.factor * window.allowed
+    return bool(window.allowed) and (window.bad > limit or (row.inclusive and window.bad == limit))
 
 
 def _enough(formula: Formula, long: Spent) -> bool:
-    events = isinstance(formula.slo.indicator, EventRatio | QueryRatio | Latency)
+    indicator = formula.slo.indicator
+    minutes = isinstance(indicator, QueryRatio) and indicator.minutes > 0
+    events = isinstance(indicator, EventRatio | QueryRatio | Latency) and not minutes
     return not events or long.bad >= MIN_BAD_EVENTS
 
 
@@ -110,7 +142,7 @@ def severities(slo: Slo) -> tuple[str, ...]:
 
 def default_revisions(formula: Formula) -> tuple[Revision, ...]:
     """One revision since ever: the objective as it stands in the file."""
-    return (Revision(0.0, budget_of(formula)),)
+    return (Revision(0.0, budget_of(formula), formula.slo.overrides),)
 
 
 def revisions_of(formula: Formula, stored: Mapping[str, Sequence[Revision]]) -> Sequence[Revision]:

@@ -13,6 +13,7 @@ from slo_engine.book import Account, Book
 from slo_engine.burn import Revision
 from slo_engine.compile import Formula
 from slo_engine.evaluate import SUSPECTS, policy_of, read_group
+from slo_engine.groups import formula_of
 from slo_engine.sheet import Numbers, Truths
 from slo_engine.specs.model import EventRatio, GaugeThreshold, Latency, QueryRatio, RateSlices, SumRatio
 from slo_engine.status import Reading
@@ -44,8 +45,12 @@ class Measured:
 class Evaluation:
     """Reads each window once for all groups. `end`: the minute's edge, Unix seconds."""
 
-    def __init__(self, one: Measured, end: int, revisions: Sequence[Revision]) -> None:
+    def __init__(
+        self, one: Measured, end: int, revisions: Sequence[Revision], accounts: Mapping[Group, Account] | None = None
+    ) -> None:
+        """`accounts`: without what is excluded, where that differs."""
         self.one = one
+        self._accounts = one.accounts if accounts is None else accounts
         self.policy = policy_of(one.formula)
         self.groups = list(one.accounts)
         self._end, self._revisions = end, revisions
@@ -69,7 +74,9 @@ class Evaluation:
     @property
     def alike(self) -> bool:
         """Whether groups at rest may be told in columns; else each is decided and told by itself."""
-        return isinstance(self.one.formula.slo.indicator, _ALIKE)
+        slo = self.one.formula.slo
+        own = slo.calendar, slo.overrides, slo.exclude, slo.conditions
+        return isinstance(slo.indicator, _ALIKE) and not any(own)
 
     def everybody(self) -> Numbers:
         """The places of all groups."""
@@ -80,7 +87,8 @@ class Evaluation:
         group = self.groups[place]
         account = self.one.accounts[group]
         if not self.alike:
-            return read_group(self.one.formula, group, account, self._end, self.policy, self._revisions)
+            formula, account = formula_of(self.one.formula, group), self._accounts[group]
+            return read_group(formula, group, account, self._end, policy_of(formula), self._revisions)
         windows = {length: spending.of(place) for length, spending in self._sheet.windows.items()}
         first = int(self._since[place])
         since = None if first >= NEVER else float(first)

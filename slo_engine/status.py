@@ -56,8 +56,8 @@ def row(reading: Reading, state: State) -> dict[str, Any]:
         "group": dict(reading.group),
         "objective": slo.objective if is_ratio else None,
         "window": render(slo.window_seconds),
-        "good": _amount(counts.total - period.bad, unit) if known and is_ratio else None,
-        "total": _amount(counts.total, unit) if known else None,
+        "good": amount(counts.total - period.bad, unit) if known and is_ratio else None,
+        "total": amount(counts.total, unit) if known else None,
         "sli": _sli(reading) if known else None,
         "budget_remaining": period.remaining,
         "burn_rates": {render(window): spent.rate for window, spent in sorted(reading.windows.items())},
@@ -121,7 +121,8 @@ def unmeasured(slo_name: str, objective: float | None, window: int, reason: str)
     }
 
 
-def _amount(n: int, unit: float) -> int | float:
+def amount(n: int, unit: float) -> int | float:
+    """Ledger units as they are reported."""
     return n if unit == 1.0 else n / unit
 
 

@@ -16,9 +16,11 @@ import numpy as np
 from core.buckets import MINUTES, TIERS, start_of
 from core.clock import Clock
 from core.errors import Place
+from core.matchers import parse_matchers
 from slo_engine import absence, slices
 from slo_engine.absence_round import AbsenceRound
 from slo_engine.alerts import Links
+from slo_engine.beside import StatusBeside
 from slo_engine.book import KEEP, Book
 from slo_engine.burn import Revision, budget_of
 from slo_engine.burn_round import BurnRound, Minute
@@ -29,11 +31,13 @@ from slo_engine.conditions import State
 from slo_engine.departures import Departures
 from slo_engine.describe import describe, policy
 from slo_engine.evaluation import Measured
+from slo_engine.exclusions.round import ExclusionRound
 from slo_engine.metrics import EngineMetrics
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.quality.round import QualityRound
 from slo_engine.settings import EngineSettings
-from slo_engine.specs.model import Alerting, EventRatio, RateSlices, SignalMetric, Slo
+from slo_engine.specs.model import Alerting, EventRatio, Override, RateSlices, SignalMetric, Slo
+from slo_engine.timeslices.round import SliceRound
 from storage import canaries, deployments, fleet, leases, plan, status_blocks
 from storage import slo as store
 from storage.alerts import AlertEvent, append
@@ -88,9 +92,12 @@ class Engine:
         departures = Departures()
         links = Links(dashboard_url, settings.runbook_url)
         self._absence = AbsenceRound(settings.absence, links, departures, self._started_at)
-        self._burn = BurnRound(links, departures, self._last_told)
         self._quality = QualityRound(links, keep)
         self._canaries = CanaryRound(settings.canary, links)
+        self._exclusions = ExclusionRound(database, self._dictionary)
+        self._timeslices = SliceRound(database, self._dictionary, self._exclusions.why)
+        self._beside = StatusBeside(self._timeslices, self._exclusions, keep)
+        self._burn = BurnRound(links, departures, self._last_told, self._beside)
 
     # Becoming the leader, and what it decides with.
 
@@ -100,6 +107,8 @@ class Engine:
         self._alerts = {(r.slo, r.group_key, r.severity): r for r in store.alert_rows(self._db)}
         self._evaluated = max(store.evaluations(self._db), default=0)
         self._open_slices()
+        self._timeslices.lead()
+        self._exclusions.lead()
         self._unjudged = {}
         recently = self._clock.now() - 2 * self._canaries.reach
         self._canaries.remember(canaries.since(self._db, 0.0, active_only=True) + canaries.since(self._db, recently))
@@ -127,20 +136,21 @@ class Engine:
         for slo in self._slos:
             if slo.unsupported:
                 continue
-            digest = hashlib.sha256(
-                repr((slo.objective_exact, slo.window_seconds, slo.indicator)).encode()
-            ).hexdigest()[:16]
+            digest = hashlib.sha256(repr(_said(slo)).encode()).hexdigest()[:16]
             if slo.name not in newest or newest[slo.name].digest != digest:
                 budget = budget_of(compile_slo(slo, {}))
                 spec = {"objective": str(1 - budget), "sli": describe(slo), "policy": policy(slo)}
-                fresh.append((StoredRevision(slo.name, now, digest, str(1 - budget), slo.window_seconds), spec))
+                others = tuple((one.text, str(one.objective)) for one in slo.overrides)
+                revision = StoredRevision(slo.name, now, digest, str(1 - budget), slo.window_seconds, others)
+                fresh.append((revision, spec))
         with self._db.write() as connection:
             leases.verify(connection, LEASE, self._epoch)
             for revision, spec in fresh:
                 store.add_revision(connection, revision, spec)
         by_slo: dict[str, list[Revision]] = {}
         for revision in [*stored, *(revision for revision, _ in fresh)]:
-            by_slo.setdefault(revision.slo, []).append(Revision(revision.since, 1 - Fraction(revision.objective)))
+            own = tuple(Override(parse_matchers(where), Fraction(goal)) for where, goal in revision.overrides)
+            by_slo.setdefault(revision.slo, []).append(Revision(revision.since, 1 - Fraction(revision.objective), own))
         self._revisions = {name: tuple(found) for name, found in by_slo.items()}
 
     def _load(self) -> None:
@@ -158,6 +168,7 @@ class Engine:
         )
         self._book.trim(now)
         self._quality.use(self._slos, now)
+        self._beside.use(self._slos, now)
         self._canaries.load(self._slos, atoms.values(), now)
         since = self._judge_since(atoms)
         for width, seconds in self._keep.items():
@@ -166,12 +177,15 @@ class Engine:
                 self._remember(key, content)
                 if key.width == MINUTES.width and key.bucket >= since:
                     self._unjudged[key] = content
+        self._exclusions.use(self._slos, layers[0])
+        self._timeslices.use(self._slos, layers[0], told_by(self._atoms.values()), self._evaluated, now)
         self._layers = _layers_of(self._atoms)
         return self._layers == layers
 
     def _remember(self, key: RowKey, content: Columns) -> None:
         self._book.apply(key, content, self._atoms)
         self._quality.apply(key, content, self._atoms)
+        self._beside.apply(key, content, self._atoms)
         self._canaries.apply(key, content, self._atoms)
 
     def _read_back(self, width: int, seconds: float) -> float:
@@ -208,10 +222,10 @@ class Engine:
         now = self._clock.now()
         self._book.trim(now)
         self._quality.trim(now)
+        self._beside.trim(now)
         self._canaries.trim(now)
         self._take_in(changes)
-        if self._judge_slices(changes, known.watermark):
-            self._take_in(self._roll_up())
+        self._judge_all_slices(changes, known.watermark)
         outcome = Outcome(self._alerts)
         self._absence.judge(self._book.accounts[-1], known, now, outcome)
         if known.watermark is not None:
@@ -256,7 +270,20 @@ class Engine:
         self._slices_mark = rows.open_source(self._db, "engine", SLICES, self._clock.now())
 
     def _definitions(self) -> list[RateSlices]:
-        return [slo.indicator for slo in self._slos if isinstance(slo.indicator, RateSlices) and not slo.unsupported]
+        return [slo.counted for slo in self._slos if isinstance(slo.counted, RateSlices) and not slo.unsupported]
+
+    def _judge_all_slices(self, changes: Changes, watermark: float | None) -> None:
+        """First the minutes of rates, which time slices may be made of; what is excluded; then slices without it."""
+        now, fresh = self._clock.now(), set(_minutes_of(changes))
+        if self._judge_slices(changes, watermark):
+            judged = self._roll_up()
+            self._take_in(judged)
+            fresh |= set(_minutes_of(judged))
+        self._timeslices.changed(fresh | self._exclusions.refresh(now))
+        self._exclusions.changed(fresh)
+        excluded, sliced = self._exclusions.write(now), self._timeslices.judge(watermark, now)
+        if excluded or sliced:
+            self._take_in(self._roll_up())
 
     def _judge_slices(self, changes: Changes, watermark: float | None) -> bool:
         definitions = self._definitions()
@@ -332,6 +359,16 @@ class Engine:
 def _layers_of(atoms: Mapping[int, Atom]) -> tuple[dict[str, str], dict[str, str]]:
     """The layer of each signal, for SLOs and for canaries: one that tells the version."""
     return layers_present(atoms.values()), versioned_layers(atoms.values())
+
+
+def _said(slo: Slo) -> tuple[object, ...]:
+    """What begins a revision when it changes; what an SLO has not is left out, so that new words begin none."""
+    more = filter(None, (slo.calendar, slo.overrides, slo.exclude, slo.conditions))
+    return (slo.objective_exact, slo.window_seconds, slo.indicator, *more)
+
+
+def _minutes_of(changes: Changes) -> list[int]:
+    return [key.bucket for key in changes.buckets if key.width == MINUTES.width]
 
 
 def _traffic(layers: Mapping[str, str]) -> Formula:

@@ -14,13 +14,17 @@ from storage.tables import alert_event, alert_state, evaluation, slo_revision, s
 
 
 class StoredRevision(NamedTuple):
-    """An objective, window and policy that were in force from `since` on; `objective` is an exact fraction as text."""
+    """An objective, window and policy that were in force from `since` on; `objective` is an exact fraction as text.
+
+    `overrides`: matchers (Alertmanager's notation) and the objective of the groups that fit them, the first that fits.
+    """
 
     slo: str
     since: float
     digest: str
     objective: str
     window_seconds: int
+    overrides: tuple[tuple[str, str], ...] = ()
 
 
 class AlertRow(NamedTuple):
@@ -39,12 +43,19 @@ def revisions(database: Database) -> list[StoredRevision]:
     """Every revision, oldest first."""
     with database.read() as connection:
         rows = connection.execute(select(slo_revision).order_by(slo_revision.c.since, slo_revision.c.id)).all()
-    return [StoredRevision(r.slo, r.since, r.digest, r.objective, r.window_seconds) for r in rows]
+    return [StoredRevision(r.slo, r.since, r.digest, r.objective, r.window_seconds, _overrides(r.spec)) for r in rows]
+
+
+def _overrides(spec: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((one["where"], one["objective"]) for one in spec.get("overrides", ()))
 
 
 def add_revision(connection: Connection, revision: StoredRevision, spec: Mapping[str, Any]) -> None:
     """A change of objective, window or policy begins."""
-    connection.execute(insert(slo_revision).values(**revision._asdict(), spec=dict(spec)))
+    values = revision._asdict()
+    others = [{"where": where, "objective": objective} for where, objective in values.pop("overrides")]
+    more = {"overrides": others} if others else {}
+    connection.execute(insert(slo_revision).values(**values, spec={**spec, **more}))
 
 
 def alert_rows(database: Database) -> list[AlertRow]:

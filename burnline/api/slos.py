@@ -44,6 +44,11 @@ class SloStatus(Row):
     state: State = "no_data"
     since: str | None = None
     reason: str | None = None
+    override: str | None = Field(None, description="the matchers that gave this group a target of its own")
+    period: dict[str, Any] | None = Field(None, description="with a calendar: the running period, and estimates of it")
+    excluded_total: int | float | None = Field(None, description="what `burnline/exclude` left out, in units of total")
+    excluded_minutes: int | None = Field(None, description="minutes of the window that were left out")
+    slices: dict[str, int] | None = Field(None, description="with time slices: how many had which verdict")
 
 
 class Slo(BaseModel):
@@ -61,6 +66,13 @@ class Slo(BaseModel):
     reason: str | None = Field(description="why it has no group: not measured yet, or what cannot be measured")
 
 
+class Override(BaseModel):
+    """The target of the groups that fit every matcher."""
+
+    where: str
+    objective: float
+
+
 class Revision(BaseModel):
     """An objective and window that were in force from `since` on."""
 
@@ -69,6 +81,7 @@ class Revision(BaseModel):
     window: str
     objective: float | None = Field(description="the target as a share; null for a price in force")
     budget: float = Field(description="bad events that are allowed of all; for a price, the ratio that is allowed")
+    overrides: list[Override] = Field(description="other targets; the first that fits a group is its own")
     digest: str = Field(description="equal where objective, window and indicator are equal")
 
 
@@ -117,7 +130,7 @@ def _slo(name: str, rows: Sequence[Mapping[str, Any]], since: float | None, spec
     sli = spec.get("sli")
     return Slo(
         name=name,
-        objective=rows[0].get("objective"),
+        objective=next((row for row in rows if not row.get("override")), rows[0]).get("objective"),
         window=rows[0].get("window"),
         description=spec.get("description"),
         by=sorted(sli["by"] if sli else {label for row in rows for label in row.get("group", {})}),
@@ -143,5 +156,6 @@ def _revision(found: StoredRevision, *, priced: bool) -> Revision:
         window=render(found.window_seconds),
         objective=None if priced else float(objective),
         budget=float(1 - objective),
+        overrides=[Override(where=where, objective=float(Fraction(goal))) for where, goal in found.overrides],
         digest=found.digest,
     )

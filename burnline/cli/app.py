@@ -18,6 +18,7 @@ from burnline.cli import (
     gate,
     incidents,
     ledger,
+    maintenance,
     parts,
     shards,
     silences,
@@ -52,6 +53,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.add_typer(slo.app, name="slo")
 app.add_typer(silences.app, name="silence")
+app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(incidents.app, name="incident")
 app.add_typer(canaries.app, name="canary")
 app.add_typer(debug.engines, name="engines")

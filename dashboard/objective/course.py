@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -29,11 +30,11 @@ from storage.deployments import Deployment
 def show(url: str, chosen: Mapping[str, Any], span: Span, minute: int, now: float) -> None:
     """Budget, bad share, coverage and alerts on one axis of time; burn and revisions below."""
     db, name = snapshot.source(url).database, chosen["slo"]
-    known = reading.revisions(db, name)
+    known = reading.revisions(db, name, chosen["group"])
     told = reading.events(db, name, group_key(chosen["group"]), span, now)
     deployed = reading.deployed(db, chosen["group"], span, now)
     marks = marks_of(known, deployed)
-    window = int(parse_prometheus(chosen["window"]))
+    window = _window(chosen, minute)
     found = reading.course(url, name, make(chosen["group"]), window, minute, span)
     if chosen.get("interval"):
         st.html(heading("Estimate", f"over {chosen['window']}, from a sample"))
@@ -48,6 +49,16 @@ def show(url: str, chosen: Mapping[str, Any], span: Span, minute: int, now: floa
     st.html(figures.revisions(known, now))
     st.html(heading("Deployments", "of this model and region in the range"))
     st.html(_deployments(deployed, now))
+
+
+def _window(chosen: Mapping[str, Any], minute: int) -> int:
+    """How long the budget's time is by now: the window, or what has passed of a calendar's period."""
+    period = chosen.get("period")
+    return (
+        minute - int(datetime.fromisoformat(period["start"]).timestamp())
+        if period
+        else int(parse_prometheus(chosen["window"]))
+    )
 
 
 def marks_of(known: Sequence[Revision], deployed: Sequence[Deployment]) -> list[Mark]:

@@ -10,6 +10,7 @@ import streamlit as st
 from sqlalchemy import select
 
 from core.buckets import MINUTES, start_of
+from core.matchers import matches_all, parse_matchers
 from core.measures import Group
 from dashboard import snapshot
 from dashboard.debug.buckets import Buckets, Piece
@@ -55,11 +56,11 @@ class Course(NamedTuple):
     buckets: Sequence[Bucket]
 
 
-def revisions(db: Database, slo: str) -> list[Revision]:
-    """Every revision of one objective, oldest first."""
+def revisions(db: Database, slo: str, group: Mapping[str, str]) -> list[Revision]:
+    """Every revision of one objective, oldest first, with what it allowed one group."""
     query = select(slo_revision).where(slo_revision.c.slo == slo).order_by(slo_revision.c.since, slo_revision.c.id)
     with db.read() as connection:
-        return [_revision(row._asdict()) for row in connection.execute(query)]
+        return [_revision(row._asdict(), group) for row in connection.execute(query)]
 
 
 def events(db: Database, slo: str, group_key: str, span: Span, now: float) -> list[AlertEvent]:
@@ -78,7 +79,7 @@ def deployed(db: Database, group: Mapping[str, str], span: Span, now: float) -> 
 @st.cache_resource(show_spinner=False, ttl=SHARED_FOR, max_entries=64)
 def course(database_url: str, slo: str, group: Group, window: int, end: int, span: Span) -> Course | Unreadable:
     """Counts of one group; `end` is the minute that the engine judged last. Unreadable where no formula is known."""
-    known = revisions(snapshot.source(database_url).database, slo)
+    known = revisions(snapshot.source(database_url).database, slo, dict(group))
     if not known:
         return Unreadable("the engine has stored no revision of it")
     sli = known[-1].sli
@@ -130,8 +131,10 @@ def _ends(counted: Counted, wanted: Sequence[Piece]) -> list[int]:
     return [next(start + p.width for p in wanted if p.start <= start < p.end) for start in counted.starts.tolist()]
 
 
-def _revision(row: Mapping[str, Any]) -> Revision:
-    allowed = 1 - Fraction(row["objective"])
+def _revision(row: Mapping[str, Any], group: Mapping[str, str]) -> Revision:
+    others = row["spec"].get("overrides", ())
+    own = (one["objective"] for one in others if matches_all(parse_matchers(one["where"]), group))
+    allowed = 1 - Fraction(next(own, row["objective"]))
     return Revision(
         row["since"], allowed, row["window_seconds"], read_description(row["spec"]), read_policy(row["spec"])
     )

@@ -11,6 +11,7 @@ from core.buckets import MINUTES
 from core.measures import Group
 from core.statistics.quality import Estimate, Stratum, estimate
 from slo_engine.book import Account
+from slo_engine.periods import period_seconds
 from slo_engine.quality.formula import Part, SampledFormula, Tally, part_of, tally_of
 from slo_engine.windows import BurnPolicy
 from storage.quality import stratum_of
@@ -52,12 +53,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Reading:
-    """One group of one SLO at one evaluation. `made`: generations by window, whoever judged them."""
+    """One group of one SLO at one evaluation.
+
+    `length`: seconds of the SLO's period that have passed. `made`: generations by window, whoever judged them.
+    """
 
     formula: SampledFormula
     group: Group
     judges: Sequence[Judge]
     period: Sample
+    length: int
     windows: Mapping[int, Sample]
     drawn: Mapping[int, int]
     made: Mapping[int, int]
@@ -83,18 +88,20 @@ def by_group(accounts: Mapping[Group, Account]) -> dict[Group, dict[Part, Accoun
 def read_group(formula: SampledFormula, group: Group, accounts: Accounts, end: int, policy: BurnPolicy) -> Reading:
     """Every window of the ticket rows and the period, all ending at `end`."""
     tickets = {w for row in policy.rows if row.severity == "ticket" for w in (row.long, row.short)}
-    lengths = sorted({*tickets, formula.slo.window_seconds})
-    tallies = {length: _tallies(formula, accounts, end, length) for length in lengths}
-    judges = _judges(accounts, [tallies[length] for length in lengths])
-    samples = {length: _sample(tallies[length], judges) for length in lengths}
+    length = period_seconds(formula.slo, end)
+    lengths = sorted({*tickets, length})
+    tallies = {one: _tallies(formula, accounts, end, one) for one in lengths}
+    judges = _judges(accounts, [tallies[one] for one in lengths])
+    samples = {one: _sample(tallies[one], judges) for one in lengths}
     return Reading(
         formula,
         group,
         judges,
-        samples[formula.slo.window_seconds],
-        {length: samples[length] for length in sorted(tickets)},
-        {length: sum(one.drawn for one in tallies[length].values()) for length in lengths},
-        {length: sum(one.generated for one in tallies[length].values()) for length in lengths},
+        samples[length],
+        length,
+        {one: samples[one] for one in sorted(tickets)},
+        {seconds: sum(one.drawn for one in tallies[seconds].values()) for seconds in lengths},
+        {seconds: sum(one.generated for one in tallies[seconds].values()) for seconds in lengths},
     )
 
 

@@ -71,13 +71,13 @@ def interval_text(sample: Sample, judges: Iterable[Judge]) -> str:
 
 def _coverage(reading: Reading) -> float | None:
     """Judged ÷ drawn; 0 where something was drawn and no detector has said anything yet."""
-    nobody = 0.0 if not reading.judges and reading.drawn[reading.formula.slo.window_seconds] else None
+    nobody = 0.0 if not reading.judges and reading.drawn[reading.length] else None
     return reading.period.estimate.coverage if reading.judges else nobody
 
 
 def _missing(reading: Reading) -> str:
     """Why there is no number."""
-    window = reading.formula.slo.window_seconds
+    window = reading.length
     drawn, made = reading.drawn[window], reading.made[window]
     if drawn and any(one.tally.not_applicable for one in reading.period.verdicts) and not reading.period.judged:
         return f"not measured: {drawn} drawn, and none of them had anything to judge"

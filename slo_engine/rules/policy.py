@@ -31,7 +31,8 @@ class RulePolicy(Enum):
 
     def least_bad(self, slo: Slo) -> int:
         """How many bad events the long window needs; 0 where any share is enough, as of time or of amounts."""
-        events = isinstance(slo.indicator, EventRatio | QueryRatio | Latency)
+        minutes = isinstance(slo.indicator, QueryRatio) and slo.indicator.minutes > 0
+        events = isinstance(slo.indicator, EventRatio | QueryRatio | Latency) and not minutes
         return MIN_BAD_EVENTS if events and self is not RulePolicy.SLOTH else 0
 
     @property

@@ -31,6 +31,7 @@ from slo_engine.specs.model import (
     SignalMetric,
     Slo,
     SumRatio,
+    TimeSlices,
     While,
 )
 
@@ -86,9 +87,26 @@ def sides_of(slo: Slo, signals: RawSignals) -> Sides:
         raise Inexpressible(slo.unsupported or "it has no indicator")
     if slo.sampled:
         raise Inexpressible("a share of a sample has an interval that PromQL cannot compute")
+    if reason := _only_the_engine(slo):
+        raise Inexpressible(reason)
     if taken := sorted(RESERVED & set(slo.by)):
         raise Inexpressible(f"its groups have the label {', '.join(taken)}, which the rules set themselves")
     return _build(slo, signals)
+
+
+def _only_the_engine(slo: Slo) -> str | None:
+    """What of an SLO has no equal in rules."""
+    if isinstance(slo.indicator, TimeSlices):
+        return "its budget is kept in time slices, which rules would have to record one by one"
+    if slo.calendar:
+        return "its budget is that of a calendar's period, and rules look back over windows"
+    if slo.overrides:
+        return "some of its groups have targets of their own: write an SLO for each"
+    if slo.exclude:
+        return "it leaves out time that a rule does not know"
+    if any(one.hold or one.inclusive for one in slo.conditions):
+        return "its alert policies wait, or fire at their factor itself: rules are written for windows and factors"
+    return None
 
 
 def _build(slo: Slo, signals: RawSignals) -> Sides:

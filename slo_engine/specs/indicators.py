@@ -9,9 +9,9 @@ from typing import Any
 from core.matchers import matches_all
 from core.signals import SIGNALS, VERDICTS
 from slo_engine.specs.model import (
+    Counted,
     EventRatio,
     GaugeThreshold,
-    Indicator,
     Latency,
     Metric,
     Op,
@@ -22,7 +22,7 @@ from slo_engine.specs.model import (
     SumRatio,
 )
 from slo_engine.specs.node import Node
-from slo_engine.specs.queries import is_asked, read_queries, unsupported_queries
+from slo_engine.specs.queries import is_asked, read_queries, read_threshold_query, unsupported_queries
 from slo_engine.specs.source import Source, is_burnline, ledger_factor, read_source
 
 LATER = "served by a later version"
@@ -47,8 +47,9 @@ def check_sli(sli: Node) -> None:
 
 def unsupported_sli(sli: Node) -> str | None:
     """Why an SLI cannot be measured by this version."""
-    if sli.at("ratioMetric", "raw"):
-        return f"raw ratios are {LATER}"
+    raw = sli.at("ratioMetric", "raw", "metricSource")
+    if raw and is_burnline(raw):
+        return "a raw ratio is no count: write good or bad over total, or a query of type prometheus"
     for metric in _metrics(sli):
         source = metric.get("metricSource")
         if source and not is_burnline(source) and not is_asked(source):
@@ -58,19 +59,24 @@ def unsupported_sli(sli: Node) -> str | None:
     return unsupported_queries(sli)
 
 
-def read_indicator(sli: Node, objective: Node) -> Indicator | None:
-    """The indicator of an SLI that `unsupported_sli` finds nothing against; None once a fault has been reported."""
+def read_indicator(sli: Node, objective: Node, *, sliced: bool = False) -> Counted | None:
+    """What an SLI counts that `unsupported_sli` finds nothing against; None once a fault has been reported.
+
+    `sliced`: its budget is kept in time slices.
+    """
     if ratio := sli.get("ratioMetric"):
         for key in ("op", "value"):
             if value := objective.get(key):
                 value.report("is not allowed with a ratioMetric: a ratio compares nothing")
         return read_queries(ratio) or _read_ratio(ratio.quiet())
     threshold = sli.get("thresholdMetric") or sli
+    if (asked := threshold.get("metricSource")) and is_asked(asked):
+        return read_threshold_query(asked, objective)
     source = _read_threshold_source(threshold.quiet())
-    return _threshold(source, objective) if source else None
+    return _threshold(source, objective, sliced=sliced) if source else None
 
 
-def by_of(indicator: Indicator) -> tuple[str, ...]:
+def by_of(indicator: Counted) -> tuple[str, ...]:
     """The dimensions that an indicator is measured by."""
     if isinstance(indicator, EventRatio):
         return indicator.total.by
@@ -188,7 +194,7 @@ def _check_measurable(threshold: Node, source: Source, kind: str) -> None:
         threshold.report(f"per needs a counter, not a {SIGNALS[source.per.signal].kind}")
 
 
-def _threshold(source: Source, objective: Node) -> Indicator | None:
+def _threshold(source: Source, objective: Node, *, sliced: bool) -> Counted | None:
     op, value = objective.get("op"), objective.get("value")
     if op is None or value is None:
         objective.report("op and value are required with a thresholdMetric")
@@ -199,7 +205,7 @@ def _threshold(source: Source, objective: Node) -> Indicator | None:
     if source.signal.kind == "gauge":
         return _gauge(metric, op.value, value)
     if source.per:
-        return _sum(source, metric, source.per, objective)
+        return _sum(source, metric, source.per, objective, sliced=sliced)
     rate = float(exact(value.value) * ledger_factor(metric.signal))
     return RateSlices(metric, op.value, rate, source.condition)
 
@@ -221,7 +227,7 @@ def _gauge(metric: SignalMetric, op: Op, value: Node) -> GaugeThreshold | None:
     return GaugeThreshold(metric, op, float(value.value))
 
 
-def _sum(source: Source, metric: SignalMetric, per: SignalMetric, objective: Node) -> SumRatio | None:
+def _sum(source: Source, metric: SignalMetric, per: SignalMetric, objective: Node, *, sliced: bool) -> SumRatio | None:
     before = len(objective.found)
     op, value = objective.get("op") or objective, objective.get("value") or objective
     if op.value != "lte":
@@ -229,7 +235,7 @@ def _sum(source: Source, metric: SignalMetric, per: SignalMetric, objective: Nod
     if value.value <= 0:
         value.report(f"must be above 0, not {value.value}")
     target = objective.get("target") or objective.get("targetPercent")
-    if target and target.value != 0:
+    if target and target.value != 0 and not sliced:
         target.report("must be 0 with per: value is what is allowed, and all of it may be spent")
     if len(objective.found) > before:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Literal
 
@@ -51,7 +52,8 @@ class EventRatio:
 class QueryRatio:
     """What two PromQL queries say of each minute: good (or bad) events among all. Never exact.
 
-    `server` names the Prometheus-compatible server; "" is the only one.
+    `server` names the Prometheus-compatible server; "" is the only one. `minutes`: what is good are minutes, each
+    counted in so many parts; 0: events.
     """
 
     part: str
@@ -59,6 +61,7 @@ class QueryRatio:
     part_is_good: bool
     by: tuple[str, ...] = ()
     server: str = ""
+    minutes: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,74 @@ class SumRatio:
     allowed: Fraction
 
 
-Indicator = EventRatio | QueryRatio | Latency | GaugeThreshold | RateSlices | SumRatio
+Counted = EventRatio | QueryRatio | Latency | GaugeThreshold | RateSlices | SumRatio
+"""What is counted event by event."""
+
+
+@dataclass(frozen=True)
+class TimeSlices:
+    """Slices of `seconds`, aligned to UTC, of what `of` counts.
+
+    With a `target` each slice is good or bad as a whole: good from this share of good events on (Timeslices). Without
+    one each slice counts by its own share of good events (RatioTimeslices). `owner` is the SLO whose exclusions hold in
+    them; slices of SLOs that exclude nothing are shared.
+    """
+
+    of: Counted
+    seconds: int
+    target: Fraction | None
+    owner: str = ""
+
+
+Indicator = Counted | TimeSlices
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Periods of `count` units (OpenSLO's m h d w M Q Y) from `start` on, a time that the clocks of `zone` show."""
+
+    start: datetime
+    zone: str
+    count: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """What an SLO does not count: announced maintenance, and so many seconds after each deployment (0: none)."""
+
+    maintenance: bool = False
+    deployments: int = 0
+
+
+@dataclass(frozen=True)
+class AlertCondition:
+    """Alerts, if `breaching`, when the burn rate of `window` (seconds) is above `factor` for `hold` seconds.
+
+    `inclusive`: at the factor too. `no_data`: a ticket tells that nothing is known.
+    """
+
+    name: str
+    severity: Literal["page", "ticket"]
+    factor: Fraction
+    inclusive: bool
+    window: int
+    hold: int
+    breaching: bool
+    no_data: bool
+
+
+@dataclass(frozen=True)
+class Override:
+    """Another target for the groups that fit every matcher."""
+
+    where: tuple[Matcher, ...]
+    objective: Fraction
+
+    @property
+    def text(self) -> str:
+        """Its matchers in Alertmanager's notation."""
+        return ",".join(str(matcher) for matcher in self.where)
 
 
 @dataclass(frozen=True)
@@ -130,7 +200,8 @@ class Slo:
     """One objective. `group` is the name of the SLO it was written in; siblings share it.
 
     `indicator` is None only where `unsupported` says why nothing can be measured.
-    `notes` tell what was read but has no effect.
+    `notes` tell what was read but has no effect. With a `calendar`, `window_seconds` is about how long a period is.
+    Of `overrides`, the first that fits a group sets its target.
     """
 
     name: str
@@ -149,17 +220,26 @@ class Slo:
     source: Place
     unsupported: str | None = None
     notes: tuple[str, ...] = ()
+    calendar: Calendar | None = None
+    overrides: tuple[Override, ...] = ()
+    exclude: Exclude | None = None
+    conditions: tuple[AlertCondition, ...] = ()
+
+    @property
+    def counted(self) -> Counted | None:
+        """What is counted, also where its budget is kept in time slices."""
+        return self.indicator.of if isinstance(self.indicator, TimeSlices) else self.indicator
 
     @property
     def sampled(self) -> bool:
         """Whether it is about a sample that detectors judged: its rate has an interval, and it never pages."""
-        total = self.indicator.total if isinstance(self.indicator, EventRatio) else None
+        total = self.counted.total if isinstance(self.counted, EventRatio) else None
         return isinstance(total, SignalMetric) and total.signal in SIGNALS and SIGNALS[total.signal].sampled
 
     @property
     def exact(self) -> bool:
         """Whether its events are counted one by one, and not asked of a query."""
-        return not isinstance(self.indicator, QueryRatio)
+        return not isinstance(self.counted, QueryRatio)
 
     @property
     def budget(self) -> Fraction:

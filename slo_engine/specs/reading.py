@@ -5,24 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
 
 from core.buckets import HOURS
-from core.durations import DAY, parse_openslo
+from core.durations import DAY, HOUR, parse_openslo
+from slo_engine.specs.exclude import KEY as EXCLUDE
+from slo_engine.specs.exclude import read_exclude
 from slo_engine.specs.files import Object
 from slo_engine.specs.indicators import LATER, by_of, exact, read_indicator, unsupported_sli
 from slo_engine.specs.kinds import is_composite
-from slo_engine.specs.model import Alerting, Slo
+from slo_engine.specs.model import AlertCondition, Alerting, Calendar, Counted, Exclude, Override, Slo, SumRatio
 from slo_engine.specs.node import Node, nearest
+from slo_engine.specs.overrides import NAME as OVERRIDE
+from slo_engine.specs.overrides import check_overrides, has_overrides, read_overrides
+from slo_engine.specs.policies import dead, read_conditions
 from slo_engine.specs.references import Index
+from slo_engine.specs.slicing import in_slices, is_sampled, is_sliced, unsupported_slices
 
 PREFIX = "burnline/"
-ANNOTATIONS = ("enabled", "page", "ticket", "runbook", "depends-on")
+ANNOTATIONS = ("enabled", "page", "ticket", "runbook", "depends-on", "exclude")
 
-SHORTEST_WINDOW = DAY
-"""Burn windows are whole minutes: under a day even the shortest would be shorter than one."""
+SHORTEST_WINDOW = HOUR
+"""Burn windows are whole minutes: under an hour most of them would be the same one."""
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
@@ -34,12 +42,29 @@ class _Frame(NamedTuple):
     spec: Node
     annotations: Mapping[str, str]
     alerting: Alerting
+    overrides: tuple[Override, ...]
+    exclude: Exclude | None
+    conditions: tuple[AlertCondition, ...]
+    notes: tuple[str, ...]
 
 
 def read_slo(item: Object, known: Index) -> Iterator[Slo]:
     """Every objective of a sound SLO; faults of Burnline's own parts are reported on the way."""
+    before = len(item.node.found)
+    slos = list(_read_objectives(item, known))
+    check_overrides(item.node, slos)
+    # An override that is broken must not leave its groups under another target unseen.
+    if has_overrides(item.node) and len(item.node.found) > before:
+        return
+    yield from slos
+
+
+def _read_objectives(item: Object, known: Index) -> Iterator[Slo]:
     spec = item.node.get("spec") or item.node
-    frame = _Frame(item.name, spec, _annotations(item.node), _alerting(item.node))
+    shared = _annotations(item.node), _alerting(item.node), read_overrides(item.node), read_exclude(item.node)
+    notes: list[str] = []
+    conditions = read_conditions(spec, known, notes)
+    frame = _Frame(item.name, spec, *shared, conditions, tuple(notes))
     objectives = _objectives(spec)
     for name, objective in zip(_names(item.name, objectives), objectives, strict=True):
         sli = _sli(objective, known) or _sli(spec, known)
@@ -49,6 +74,7 @@ def read_slo(item: Object, known: Index) -> Iterator[Slo]:
         slo = _slo(frame, name, objective, sli)
         if slo.sampled:
             _refuse_page(item.node)
+            _refuse_exclude(item.node)
             slo = replace(slo, alerting=replace(slo.alerting, page=False))
         if len(objective.found) == before:
             yield slo
@@ -57,28 +83,36 @@ def read_slo(item: Object, known: Index) -> Iterator[Slo]:
 def _slo(frame: _Frame, name: str, objective: Node, sli: Node) -> Slo:
     spec = frame.spec
     source_reason = unsupported_sli(sli)
-    indicator = None if source_reason else read_indicator(sli, objective)
+    sliced, owner = is_sliced(spec), name if frame.exclude else ""
+    counted = None if source_reason else read_indicator(sli, objective, sliced=sliced)
     target = _target(objective)
     window = _window_seconds(spec)
     reasons = [source_reason, *_reasons(spec, window)]
+    if sliced:
+        reasons.append(unsupported_slices(spec, objective, counted, window))
+    conditions, notes = _conditions(frame, counted, target)
     threshold, op = objective.get("value"), objective.get("op")
     return Slo(
         name=name,
         group=frame.group,
         service=spec.text("service"),
         description=spec.text("description") or sli.text("description"),
-        indicator=indicator,
+        indicator=in_slices(counted, spec, objective, owner) if sliced and counted else counted,
         objective=float(target),
         objective_exact=target,
         threshold=float(threshold.value) if threshold else None,
         op=op.value if op else None,
         window_seconds=window,
-        by=by_of(indicator) if indicator else (),
+        by=by_of(counted) if counted else (),
         alerting=frame.alerting,
         annotations=frame.annotations,
         source=objective.document.place(objective.path),
         unsupported="; ".join(reason for reason in reasons if reason) or None,
-        notes=_notes(spec, indicator is not None),
+        notes=notes,
+        conditions=conditions,
+        calendar=_calendar(spec),
+        overrides=frame.overrides,
+        exclude=frame.exclude,
     )
 
 
@@ -127,24 +161,40 @@ def _window_seconds(spec: Node) -> int:
 
 def _reasons(spec: Node, window: int) -> Iterator[str]:
     """What of an SLO this version reads and checks, but cannot serve."""
-    method = spec.text("budgetingMethod")
-    if method != "Occurrences":
-        yield f"budgetingMethod {method} is {LATER}"
     if is_composite(spec):
         yield f"composite SLOs are {LATER}"
-    if _time_window(spec).get("calendar"):
-        yield f"calendar windows are {LATER}"
     if window < SHORTEST_WINDOW:
-        yield "windows of less than 1d are not served"
+        yield "windows of less than 1h are not served: alert windows are whole minutes"
+    if (start := _time_window(spec).at("calendar", "startTime")) and not _FIRST_YEAR <= _local(start).year < _LAST_YEAR:
+        yield f"calendar windows are served with a startTime from {_FIRST_YEAR} to {_LAST_YEAR - 1}"
     if window > HOURS.retention:
         yield f"windows of more than {HOURS.retention // DAY}d are not served: counts are not kept longer"
 
 
-def _notes(spec: Node, measured: bool) -> tuple[str, ...]:
-    policies = spec.get("alertPolicies")
-    if not measured or policies is None or not policies.items():
-        return ()
-    return ("alertPolicies were checked but have no effect: alerts follow Burnline's burn table",)
+def _calendar(spec: Node) -> Calendar | None:
+    calendar = _time_window(spec).get("calendar")
+    start = calendar.get("startTime") if calendar else None
+    if calendar is None or start is None:
+        return None
+    duration = _time_window(spec).text("duration")
+    return Calendar(_local(start), calendar.text("timeZone"), int(duration[:-1]), duration[-1])
+
+
+def _local(start: Node) -> datetime:
+    return datetime.fromisoformat(str(start.value))
+
+
+def _conditions(
+    frame: _Frame, counted: Counted | None, target: Fraction
+) -> tuple[tuple[AlertCondition, ...], tuple[str, ...]]:
+    """The alert conditions of an objective, and notes on what has no effect."""
+    if counted is None:
+        return (), ()
+    if frame.conditions and is_sampled(counted):
+        return (), (*frame.notes, "alertPolicies have no effect on a sampled SLO: its tickets follow the burn table")
+    judged = [] if isinstance(counted, SumRatio) else [one for one in frame.conditions if one.breaching]
+    never = [note for one in judged if (note := dead(one, 1 - target))]
+    return frame.conditions, (*frame.notes, *never)
 
 
 def _annotations(slo: Node) -> Mapping[str, str]:
@@ -159,8 +209,9 @@ def _alerting(slo: Node) -> Alerting:
         return Alerting()
     for key, value in node.entries():
         short = key.removeprefix(PREFIX)
-        if key.startswith(PREFIX) and short not in ANNOTATIONS:
-            value.report(f"Burnline has no annotation {key!r}{nearest(key, [PREFIX + name for name in ANNOTATIONS])}")
+        if key.startswith(PREFIX) and short not in ANNOTATIONS and not OVERRIDE.fullmatch(key):
+            known = [*(PREFIX + name for name in ANNOTATIONS), f"{PREFIX}override-1"]
+            value.report(f"Burnline has no annotation {key!r}{nearest(key, known)}")
     return Alerting(
         enabled=_flag(node, "enabled"),
         page=_flag(node, "page"),
@@ -173,6 +224,12 @@ def _refuse_page(slo: Node) -> None:
     page = slo.at("metadata", "annotations", f"{PREFIX}page")
     if page and page.value == "true":
         page.report("a sampled SLO never pages: its rate is what a detector flags, uncorrected; leave page out")
+
+
+def _refuse_exclude(slo: Node) -> None:
+    exclude = slo.at("metadata", "annotations", EXCLUDE)
+    if exclude:
+        exclude.report("a sampled SLO excludes nothing: its verdicts are weighed by what was drawn")
 
 
 def _flag(annotations: Node, name: str) -> bool:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from slo_engine.windows.policy import BurnPolicy, BurnRow, policy_for, workbook_for
+from slo_engine.windows.policy import BurnPolicy, BurnRow, in_steps, policy_for, workbook_for
 
-__all__ = ["BurnPolicy", "BurnRow", "policy_for", "workbook_for"]
+__all__ = ["BurnPolicy", "BurnRow", "in_steps", "policy_for", "workbook_for"]

@@ -5,7 +5,7 @@ The tables beside this file are data, and say where their numbers come from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -28,7 +28,8 @@ SHORT_PERIOD = 28 * DAY
 class BurnRow:
     """Fires when both windows (seconds) burn more than `factor` times the sustainable rate.
 
-    `budget_share` of the period's budget is spent when the long window gets there.
+    `budget_share` of the period's budget is spent when the long window gets there. `inclusive`: fires at the
+    factor too. `hold`: seconds for which it must be so.
     """
 
     severity: Severity
@@ -36,6 +37,8 @@ class BurnRow:
     short: int
     factor: Fraction
     budget_share: Fraction
+    inclusive: bool = False
+    hold: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,16 @@ def workbook_for(window_seconds: int) -> BurnPolicy:
     if window_seconds <= 0:
         raise ValueError(f"no burn policy over {window_seconds} s")
     return BurnPolicy(tuple(_scaled(row, window_seconds) for row in _table("workbook").rows))
+
+
+def in_steps(policy: BurnPolicy, step: int) -> BurnPolicy:
+    """The same factors over windows that are multiples of `step` (seconds), none narrower than before."""
+    return BurnPolicy(tuple(_widened(row, step) for row in policy.rows))
+
+
+def _widened(row: BurnRow, step: int) -> BurnRow:
+    long, short = -(-row.long // step) * step, -(-row.short // step) * step
+    return replace(row, long=long, short=short, budget_share=row.budget_share * long / row.long)
 
 
 def _scaled(row: BurnRow, period: int) -> BurnRow:

@@ -5,6 +5,7 @@ from storage.tables.base import metadata
 from storage.tables.fleet import collector_shard, pushed, source, target_health
 from storage.tables.generations import generation, kept_text, sample, score, span
 from storage.tables.ledger import ledger_clock, ledger_measure, ledger_row, ledger_series, rollup, rollup_state
+from storage.tables.maintenance import maintenance
 from storage.tables.people import api_token, audit, silence
 from storage.tables.rollout import canary, deployment
 from storage.tables.slo import (
@@ -36,6 +37,7 @@ __all__ = [
     "ledger_measure",
     "ledger_row",
     "ledger_series",
+    "maintenance",
     "measure_plan",
     "metadata",
     "notification_group",

@@ -293,7 +293,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("words", ["slo status", "incident list", "silence list", "debug targets"])
+@pytest.mark.parametrize("words", ["slo status", "incident list", "silence list", "maintenance list", "debug targets"])
 def test_an_empty_answer_is_an_empty_list(instance: Path, words: str) -> None:
     done = run(instance, *words.split(), "--json")
     assert (done.code, json.loads(done.out)) == (0, [])
@@ -325,6 +325,10 @@ def test_debug_targets_says_what_is_wrong_with_each(tmp_path: Path) -> None:
         (("silence", "add", "slo", "--for", "1h"), "slo"),
         (("silence", "add", "slo=ttft", "--for", "5parsecs"), "5parsecs"),
         (("silence", "expire", "nothing-like-it"), "nothing-like-it"),
+        (("maintenance", "end", "nothing-like-it"), "nothing-like-it"),
+        (("maintenance", "add", "slo=a", "--reason", "x", "--from", "2001-01-01T00:00"), "48 hours back"),
+        (("maintenance", "add", "slo=a", "--reason", "x", "--zone", "Mars"), "Mars"),
+        (("maintenance", "add", "slo=a", "--reason", "x", "--rule", "weekly"), "FREQ=WEEKLY;BYDAY=TU"),
         (("incident", "ack", "7"), "7"),
     ],
 )

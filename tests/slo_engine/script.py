@@ -1,10 +1,13 @@
 """The language of the scenarios in tests/slo_engine/scenarios: traffic at times, ticks at minutes, what must be said.
 
-    slo NAME TARGET: INDICATOR          requests | selector BAD TOTAL BY | ttft <= S | kv_cache <= X
+    slo NAME TARGET [except WHAT]: INDICATOR   WHAT as in burnline/exclude; INDICATOR is one of
+                                        requests | selector BAD TOTAL BY | ttft <= S | kv_cache <= X
                                         cost <= $ for 1000 | tokens >= N a second [while waiting] | datadog | prometheus
+                                        … of slices WINDOW TARGET: Timeslices; of ratio slices WINDOW: RatioTimeslices
     count A-B GROUP [SHAPE]: NAME N …   so many in each minute, straight into the ledger; names are good, bad, ttft≤S, …
     scrape TARGET A-B every S LABELS: SERIES+N …, SERIES=N …   pages of a vLLM target, from A on, up to and without B
     silent TARGET A-B every S           scrapes that fail
+    maintenance A-B MATCHERS            maintenance is announced
     leave TARGET A                      the target leaves discovery
     tick A-B [every S]                  the engine does a round at each minute (or each S seconds), A and B included
     use NAME TARGET: INDICATOR          from here on this is the SLO of that name
@@ -22,12 +25,16 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from collector.exposition import Series
 from collector.replay import Samples, TimedPage
 from core.labels import make
+from core.matchers import parse_matchers
 from core.measures import Measure
+from core.recurrence import Recurrence
+from storage import maintenance
 from tests.slo_engine.world import START, World, ratio, spec, threshold
 
 BOUNDS = (0.1, 0.25, 0.5, 1.0)
@@ -48,6 +55,8 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
 def slo_text(name: str, target: str, indicator: str, page: str = "true") -> str:
     """An SLO in the script's words as OpenSLO."""
     goal = float(target)
+    if " of slices " in indicator or " of ratio slices " in indicator:
+        return _sliced(slo_text(name, target, re.split(" of (?:ratio )?slices ", indicator)[0]), indicator)
     if indicator.startswith("requests"):
         by = indicator.partition(" by ")[2] or "model"
         layer = ""
@@ -72,6 +81,16 @@ def slo_text(name: str, target: str, indicator: str, page: str = "true") -> str:
     else:
         text = f"signal: {signal}, by: [model]"
     return spec(threshold(text), goal, name, at_most=float(value), op=word)
+
+
+def _sliced(text: str, indicator: str) -> str:
+    """The same SLO with its budget in slices."""
+    of, _, words = indicator.partition(" slices ")
+    window, *target = words.split()
+    method = "RatioTimeslices" if of.endswith(" ratio") else "Timeslices"
+    share = f", timeSliceTarget: {target[0]}" if target else ""
+    text = text.replace("budgetingMethod: Occurrences", f"budgetingMethod: {method}")
+    return text.replace("objectives: [{", f"objectives: [{{timeSliceWindow: {window}{share}, ")
 
 
 def measure_of(name: str, layer: str) -> tuple[Measure, int]:
@@ -144,8 +163,12 @@ class Script:
 
     def _slo(self, rest: str) -> None:
         head, _, indicator = rest.partition(": ")
+        head, _, exclude = head.partition(" except ")
         name, target = head.split()
-        self.specs[name] = slo_text(name, target, indicator)
+        text = slo_text(name, target, indicator)
+        if exclude:
+            text = text.replace("annotations: {", f'annotations: {{burnline/exclude: "{exclude}", ')
+        self.specs[name] = text
 
     def _use(self, rest: str) -> None:
         self._slo(rest)
@@ -193,6 +216,13 @@ class Script:
     def _silent(self, rest: str) -> None:
         name, span, _, interval = rest.split()
         self.pages += [(time, name, None) for time in _times(span, float(interval))]
+
+    def _maintenance(self, rest: str) -> None:
+        span, matchers = rest.split(maxsplit=1)
+        begin, end = (seconds(time) for time in span.split("-"))
+        when = Recurrence(datetime.fromtimestamp(begin, UTC).replace(tzinfo=None), "UTC", end - begin)
+        now = self.world.clock.now()
+        maintenance.add(self.world.db, parse_matchers(matchers), when, "planned", "ann", now)
 
     def _leave(self, rest: str) -> None:
         name, time = rest.split()

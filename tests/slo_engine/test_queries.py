@@ -83,3 +83,25 @@ def test_its_description_names_both_queries(world: World) -> None:
     assert PART in name and TOTAL in name
     assert (found["part"]["where"], found["total"]["where"]) == ('count="part"', 'count="total"')
     assert found["coverage"]["of"] == [name]
+
+
+def test_minutes_that_a_query_is_asked_of_are_judged_one_by_one(world: World) -> None:
+    asked = SOURCE.format(query="probe_success")
+    world.lead(spec(f"{{thresholdMetric: {asked}}}", 99.0, name="asked", at_most=1, op="gte"))
+    count(world, range(START, START + 3600, 60), 1, 1)
+    count(world, range(START + 3600, START + 3660, 60), 0, 1)
+    world.tick(START + 3660)
+    found = world.status("asked")
+    assert (found["good"], found["total"], found["burn_rates"]["5m"]) == (60, 61, 20)
+    assert found["state"] != "ok"
+
+
+def test_a_raw_ratio_counts_minutes_by_their_share(world: World) -> None:
+    asked = SOURCE.format(query="share_of_good")
+    world.lead(spec(f"{{ratioMetric: {{rawType: success, raw: {asked}}}}}", 99.0, name="asked"))
+    count(world, range(START, START + 600, 60), 900_000, 1_000_000)
+    world.tick(START + 600)
+    found = world.status("asked")
+    assert (found["good"], found["total"], found["sli"]) == (9.0, 10.0, 0.9)
+    (event, *_) = world.events("asked")
+    assert "1 of 10 minutes were bad" in event.annotations["description"]

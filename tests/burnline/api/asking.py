@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import httpx
@@ -10,7 +11,20 @@ from fastapi import FastAPI
 
 from core.matchers import parse_matchers
 from core.measures import TARGET_TIME, Measure, group_key
-from storage import alerts, canaries, deployments, fleet, generations, incidents, scores, silences, slo, tokens
+from core.recurrence import Recurrence
+from storage import (
+    alerts,
+    canaries,
+    deployments,
+    fleet,
+    generations,
+    incidents,
+    maintenance,
+    scores,
+    silences,
+    slo,
+    tokens,
+)
 from storage.alerts import AlertEvent
 from storage.canaries import Canary
 from storage.database import Database
@@ -63,6 +77,7 @@ class Known(NamedTuple):
 
     incident: int
     silence: str
+    maintenance: str
     token: str
 
 
@@ -73,12 +88,15 @@ def fill(db: Database, now: float) -> Known:
     _told_of_calls(db, now)
     matchers = parse_matchers('slo="ttft"')
     silence = silences.add(db, matchers, now, now + 3600, "ann", "known", now)
+    begin = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
+    when = Recurrence(begin, "UTC", 3600.0, "FREQ=DAILY")
+    window = maintenance.add(db, matchers, when, "upgrade", "ann", now)
     found, _ = tokens.add(db, "spare", "read", "ann", now)
     deployments.add(db, Deployment(0, now - 60, "llama", "v2", "eu", 0.1, "canary", "ann", now))
     with db.write() as connection:
         canaries.put(connection, [canary(now)])
         incident = incidents.insert(connection, **_incident(now)).id
-    return Known(incident, silence, found.id)
+    return Known(incident, silence, window, found.id)
 
 
 def canary(now: float) -> Canary:

@@ -135,7 +135,7 @@ def test_the_audit_is_read_page_by_page(api: Client) -> None:
         if before is None:
             break
     assert pages == whole["entries"]
-    assert len(pages) == 4
+    assert len(pages) == 5
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,44 @@ def test_another_method_is_405_with_those_that_there_are(api: Client) -> None:
     answer = api.ask("PUT", "/api/v1/deployments")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
     assert answer.json() == {"error": "PUT is not for this address"}
+
+
+def test_maintenance_is_announced_listed_and_ended(api: Client, there: Known) -> None:
+    body = {"matchers": "region=eu", "reason": "power", "created_by": "ada", "begins": "2030-01-01T10:00"}
+    too_far = api.post("/api/v1/maintenance", json=body)
+    assert (too_far.status_code, "within a year" in too_far.json()["error"]) == (400, True)
+    made = api.post("/api/v1/maintenance", json={**body, "begins": None, "duration": "2h", "zone": "Europe/Warsaw"})
+    assert made.status_code == 201
+    rows = {row["id"]: row for row in api.get("/api/v1/maintenance").json()}
+    assert rows.keys() == {there.maintenance, made.json()["id"]}
+    assert (
+        rows[made.json()["id"]] | {"state": "active", "duration": "2h", "matchers": ['region="eu"']}
+        == rows[made.json()["id"]]
+    )
+    assert api.delete(f"/api/v1/maintenance/{made.json()['id']}", params={"by": "ada"}).status_code == 204
+    assert api.delete(f"/api/v1/maintenance/{made.json()['id']}", params={"by": "ada"}).status_code == 400
+    assert [row["id"] for row in api.get("/api/v1/maintenance").json()] == [there.maintenance]
+    assert len(api.get("/api/v1/maintenance?over=true").json()) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"begins": "9999-12-31T23:59:59Z"},
+        {"begins": "0001-01-01T00:00:00+14:00"},
+        {"begins": "253402300799"},
+        {"begins": "soon"},
+        {"zone": "Mars"},
+        {"zone": "../../etc/passwd"},
+        {"rule": "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30"},
+        {"duration": "1000000y"},
+        {"matchers": "{"},
+        {"reason": " "},
+    ],
+)
+def test_maintenance_that_cannot_be_meant_is_refused(api: Client, wrong: dict[str, str]) -> None:
+    body = {"matchers": "region=eu", "reason": "power", "created_by": "ada"}
+    assert api.post("/api/v1/maintenance", json={**body, **wrong}).status_code == 400
 
 
 def test_a_silence_of_a_million_years_is_refused(api: Client) -> None:

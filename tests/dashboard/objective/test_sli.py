@@ -87,7 +87,7 @@ def judged(tmp_path: Path) -> World:
 
 
 def _counted(world: World, row: dict[str, Any]) -> tuple[Description, Spending]:
-    known, reader = revisions(world.db, row["slo"]), Buckets(world.db)
+    known, reader = revisions(world.db, row["slo"], row["group"]), Buckets(world.db)
     sli = known[-1].sli
     assert isinstance(sli, Description)
     end = int(world.clock.now()) // 60 * 60
@@ -109,7 +109,7 @@ def test_a_stored_formula_counts_what_the_engine_counts(judged: World, name: str
 
 
 def test_the_change_of_an_objective_is_a_revision_with_its_policy(judged: World) -> None:
-    first, second = revisions(judged.db, "success")
+    first, second = revisions(judged.db, "success", {})
     assert (float(first.allowed), float(second.allowed)) == (0.001, 0.01)
     assert Limit(severity="page", long="1h", short="5m", factor=14.4) in second.policy
 

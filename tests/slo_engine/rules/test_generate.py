@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
 
 import pytest
@@ -14,7 +15,20 @@ from slo_engine.compile import Formula
 from slo_engine.evaluate import policy_of
 from slo_engine.rules import RulePolicy, generate
 from slo_engine.rules.recording import Rule
-from slo_engine.specs.model import Alerting, EventRatio, Indicator, Latency, SelectorMetric, SignalMetric, Slo
+from slo_engine.specs.model import (
+    AlertCondition,
+    Alerting,
+    Calendar,
+    EventRatio,
+    Exclude,
+    Indicator,
+    Latency,
+    Override,
+    SelectorMetric,
+    SignalMetric,
+    Slo,
+    TimeSlices,
+)
 from slo_engine.windows import workbook_for
 
 
@@ -100,7 +114,15 @@ def test_text_of_a_description_is_no_template() -> None:
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
-        (slo(unsupported="calendar windows"), "calendar windows"),
+        (slo(unsupported="composite SLOs"), "composite SLOs"),
+        (slo(TimeSlices(EventRatio(selector("a_total"), bad=selector("b_total")), 60, None)), "time slices"),
+        (slo(calendar=Calendar(datetime.fromisoformat("2026-01-01"), "UTC", 1, "M")), "a calendar's period"),
+        (slo(overrides=(Override((), Fraction(1, 2)),)), "targets of their own"),
+        (slo(exclude=Exclude(maintenance=True)), "leaves out time"),
+        (
+            slo(conditions=(AlertCondition("c", "page", Fraction(2), False, 3600, 60, True, False),)),
+            "alert policies",
+        ),  # as in the model
         (slo(EventRatio(SignalMetric("requests"), bad=SignalMetric("requests"))), "--engine"),
         (slo(EventRatio(selector('{__name__=~"a|b"}'), bad=selector("a_total"))), "no single metric"),
         (slo(by=("slo",)), "slo"),

@@ -22,7 +22,7 @@ def test_an_example_is_valid_and_measured(example: str) -> None:
     result = read(load_text(example, "docs/slo-specs.md"))
     assert result.problems == ()
     assert all(slo.indicator and not slo.unsupported for slo in result.slos)
-    assert result.slos or "kind: SLI" in example
+    assert result.slos or "kind: SLI" in example or "kind: AlertPolicy" in example
 
 
 def test_each_kind_of_indicator_has_an_example() -> None:
@@ -34,6 +34,7 @@ def test_each_kind_of_indicator_has_an_example() -> None:
         "GaugeThreshold",
         "RateSlices",
         "SumRatio",
+        "TimeSlices",
     }
 
 

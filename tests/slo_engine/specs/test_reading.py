@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from textwrap import indent
@@ -17,6 +18,7 @@ from slo_engine.specs import load
 from slo_engine.specs.indicators import exact
 from slo_engine.specs.model import (
     Alerting,
+    Calendar,
     Catalogue,
     EventRatio,
     GaugeThreshold,
@@ -26,6 +28,7 @@ from slo_engine.specs.model import (
     SignalMetric,
     Slo,
     SumRatio,
+    TimeSlices,
     While,
 )
 from slo_engine.specs.openslo import read
@@ -260,9 +263,8 @@ UNSUPPORTED = [
     ("type: burnline", "type: datadog", "metric sources of type 'datadog' are served by a later version"),
     ("type: burnline", "type: prometheus", "signal and where is not served beside query, by, server"),
     ("      type: burnline\n", "", "metric sources without a type are served by a later version"),
-    ("Occurrences", "RatioTimeslices", "budgetingMethod RatioTimeslices is served by a later version"),
-    ("isRolling: true", "calendar: {startTime: 2024-01-01 00:00:00, timeZone: UTC}", "calendar windows are served by"),
-    ("30d", "23h", "windows of less than 1d are not served"),
+    ("isRolling: true", "calendar: {startTime: 1969-12-31 00:00:00, timeZone: UTC}", "a startTime from 1970"),
+    ("30d", "59m", "windows of less than 1h are not served"),
     ("30d", "2Y", "windows of more than 400d are not served"),
 ]
 
@@ -274,9 +276,60 @@ def test_what_is_valid_but_not_served_says_so(old: str, new: str, reason: str) -
     assert reason in (slo(text).unsupported or "")
 
 
-def test_raw_ratios_and_composites_are_valid_but_not_served() -> None:
-    raw = "ratioMetric:\n  rawType: success\n  raw: {metricSource: {type: burnline, spec: {signal: requests}}}\n"
-    assert slo(slo_text(raw)).unsupported == "raw ratios are served by a later version"
+SLICED = "timeSliceWindow: 5m, timeSliceTarget: 0.95, target: 0.99"
+
+
+@pytest.mark.parametrize(
+    ("sli", "objective"),
+    [
+        (ratio(GOOD_SPEC, ALL_SPEC), SLICED),
+        (threshold("{signal: ttft}"), f"op: lte, value: 0.5, {SLICED}"),
+        (threshold("{signal: gpu_memory}"), f"op: lt, value: 0.5, {SLICED}"),
+        (threshold("{signal: generation_tokens, rate: true}"), f"op: gte, value: 10, {SLICED}"),
+    ],
+)
+def test_every_sli_can_be_kept_in_time_slices(sli: str, objective: str) -> None:
+    plain = slo(slo_text(sli, objective)).indicator
+    assert not isinstance(plain, TimeSlices)
+    assert plain
+    text = slo_text(sli, objective)
+    whole = slo(text.replace("Occurrences", "Timeslices"))
+    assert (whole.indicator, whole.unsupported) == (TimeSlices(plain, 300, Fraction(95, 100)), None)
+    shared = slo(text.replace("Occurrences", "RatioTimeslices"))
+    assert (shared.indicator, shared.unsupported) == (TimeSlices(plain, 300, None), None)
+
+
+def test_a_price_in_time_slices_has_a_target_of_slices_and_none_within_them() -> None:
+    cost = threshold("{signal: cost, per: generation_tokens, scale: 1000}")
+    text = slo_text(cost, "op: lte, value: 0.5, target: 0.9, timeSliceWindow: 5m, timeSliceTarget: 1")
+    found = slo(text.replace("Occurrences", "Timeslices"))
+    assert isinstance(found.indicator, TimeSlices)
+    assert (type(found.counted), found.objective) == (SumRatio, 0.9)
+    shared = slo(text.replace("Occurrences", "RatioTimeslices"))
+    assert "a price has no share of good events" in (shared.unsupported or "")
+    wrong = text.replace("timeSliceTarget: 1", "timeSliceTarget: 0.9").replace("Occurrences", "Timeslices")
+    assert "must be 1 with per" in fault(wrong)[1]
+
+
+@pytest.mark.parametrize(
+    ("window", "reason"),
+    [("0m", "from 1m to 1d"), ("25h", "from 1m to 1d"), ("2d", "from 1m to 1d"), ("1d", "shorter than the window")],
+)
+def test_time_slices_that_cannot_be_judged_say_why(window: str, reason: str) -> None:
+    text = slo_text(ratio(GOOD_SPEC, ALL_SPEC), f"timeSliceWindow: {window}, target: 0.99", window="1d")
+    assert reason in (slo(text.replace("Occurrences", "RatioTimeslices")).unsupported or "")
+
+
+def test_a_calendar_window_keeps_its_start_its_zone_and_its_unit() -> None:
+    text = slo_text(threshold("{signal: ttft}"), LTE, window="1Q").replace(
+        "isRolling: true", "calendar: {startTime: 2026-01-01 06:00:00, timeZone: Europe/Warsaw}"
+    )
+    one = slo(text)
+    assert one.calendar == Calendar(datetime.fromisoformat("2026-01-01 06:00"), "Europe/Warsaw", 1, "Q")
+    assert (one.window_seconds, one.unsupported) == (90 * DAY, None)
+
+
+def test_composites_are_valid_but_not_served() -> None:
     frame = slo_text("", "target: 0.9, indicatorRef: x")
     start, end = frame.index("  indicator:"), frame.index("  timeWindow:")
     sli = "apiVersion: openslo/v1\nkind: SLI\nmetadata: {name: x}\nspec:\n" + indent(
@@ -320,27 +373,6 @@ def test_annotations_choose_what_an_slo_alerts_with() -> None:
     assert slo(text).alerting == Alerting(
         enabled=False, page=False, ticket=True, runbook="https://runbooks.example/ttft"
     )
-
-
-def test_alert_policies_that_have_no_effect_are_noted() -> None:
-    policy = """\
-  alertPolicies:
-    - kind: AlertPolicy
-      metadata: {name: p}
-      spec:
-        conditions:
-          - kind: AlertCondition
-            metadata: {name: c}
-            spec:
-              severity: page
-              condition: {kind: burnrate, op: gt, threshold: 2, lookbackWindow: 1h}
-        notificationTargets:
-          - kind: AlertNotificationTarget
-            metadata: {name: t}
-            spec: {target: x}
-"""
-    (note,) = slo(slo_text(threshold("{signal: ttft}"), LTE) + policy).notes
-    assert note.startswith("alertPolicies were checked but have no effect")
 
 
 def test_a_broken_object_does_not_hide_the_sound_ones(tmp_path: Path) -> None:

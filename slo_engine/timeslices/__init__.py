@@ -1,0 +1,1 @@
+"""Time slices: each is judged from its minutes, and its verdict enters the ledger as a count."""
