@@ -10,7 +10,7 @@ from slo_engine.book import Book
 from slo_engine.burn import Revision
 from slo_engine.compile import compile_slo, layers_present
 from slo_engine.conditions import Alert, decide
-from slo_engine.evaluate import policy_of, read_group, revisions_of, severities, stand
+from slo_engine.evaluate import policy_of, read_groups, revisions_of, severities, stand
 from slo_engine.specs.model import Slo
 from storage.database import Database
 from storage.ledger import rollups
@@ -41,10 +41,9 @@ def backtest(
     for minute in minutes:
         for formula, accounts in zip(book.formulas, book.accounts, strict=True):
             policy = policy_of(formula)
-            for group, account in sorted(accounts.items()):
-                reading = read_group(formula, group, account, minute, policy, revisions_of(formula, revisions))
+            for reading in read_groups(formula, accounts, minute, policy, revisions_of(formula, revisions)):
                 for severity in severities(formula.slo):
-                    key = (formula.slo.name, group_key(group), severity)
+                    key = (formula.slo.name, group_key(reading.group), severity)
                     judged = stand(reading, policy, severity)
                     decision = decide(alerts.get(key, Alert()), judged.level, judged.coverage, minute)
                     alerts[key] = decision.alert

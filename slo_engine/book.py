@@ -123,6 +123,14 @@ class Account:
             total += self.strips[width].sum(low, high)
         return Counts(*(int(n) for n in total))
 
+    def steps(self, start: int, end: int, width: int) -> npt.NDArray[np.int64]:
+        """The columns of each bucket of a width in [start, end); the last, up to `end`, is summed from minutes."""
+        whole = start_of(end, width)
+        found = self.strips[width].rows(start, whole)
+        if whole == end:
+            return found
+        return np.concatenate([found, self.strips[MINUTES.width].rows(whole, end).sum(axis=0, keepdims=True)])
+
     def since(self) -> float | None:
         """When counting began, as far as is remembered."""
         starts = [s for strip in self.strips.values() if (s := strip.since()) is not None]

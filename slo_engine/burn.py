@@ -12,9 +12,12 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from core.buckets import MINUTES, start_of
 from slo_engine.book import Account, Counts
-from slo_engine.compile import Formula
+from slo_engine.compile import TOTAL, Formula
 from slo_engine.specs.model import SumRatio
 
 BLURRED = 0.5
@@ -60,13 +63,13 @@ def spent(
     revisions: Sequence[Revision],
 ) -> Spent:
     """Sum one window that ends at `end`, with each part of it under the objective that was in force."""
-    in_force = _in_force(end - window, end, revisions)
+    pieces = in_force(end - window, end, revisions)
     # Each revision reaches from its beginning to the end, less what the next one took over: where only hours are still
     # held, a change within one falls to its edge, and no count is lost between two parts.
-    tails = [account.window(since, end) for since, _ in in_force]
+    tails = [account.window(since, end) for since, _ in pieces]
     totals = [tail.total for tail in tails] + [0]
     parts = (here - later for here, later in pairwise(totals))
-    allowed = sum((budget * part for (_, budget), part in zip(in_force, parts, strict=True)), Fraction(0))
+    allowed = sum((budget * part for (_, budget), part in zip(pieces, parts, strict=True)), Fraction(0))
     return Spent(tails[0], bad_of(formula, tails[0]), allowed)
 
 
@@ -75,13 +78,19 @@ def bad_of(formula: Formula, counts: Counts) -> int:
     return counts.total - counts.part if formula.part_is_good else counts.part
 
 
+def bad_of_each(formula: Formula, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Bad and all events (ledger units) of each of the book's rows."""
+    part, total = rows[:, 0], rows[:, TOTAL]
+    return (total - part if formula.part_is_good else part), total
+
+
 def budget_of(formula: Formula) -> Fraction:
     """The share of the total that an objective lets be bad."""
     indicator = formula.slo.indicator
     return indicator.allowed if isinstance(indicator, SumRatio) else formula.slo.budget
 
 
-def _in_force(start: float, end: int, revisions: Sequence[Revision]) -> list[tuple[float, Fraction]]:
+def in_force(start: float, end: int, revisions: Sequence[Revision]) -> list[tuple[float, Fraction]]:
     """Since when, at whole minutes, which budget is in force in a window; the first revision reaches back for ever."""
     before = [r for r in revisions if r.since <= start]
     first = before[-1] if before else revisions[0]

@@ -14,7 +14,7 @@ from slo_engine.canary.telling import CANARY
 from slo_engine.compile import OF_TRACES, Formula, signals_of
 from slo_engine.conditions import State, decide, retire, withdraw
 from slo_engine.departures import Departures
-from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
+from slo_engine.evaluate import Stand, policy_of, read_groups, revisions_of, severities, stand
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.specs.model import QueryRatio, Slo
 from slo_engine.status import Reading, row, unmeasured
@@ -70,10 +70,7 @@ class BurnRound:
 
     def _judge_slo(self, formula: Formula, accounts: Mapping[Group, Account], minute: Minute, outcome: Outcome) -> None:
         policy, revisions = policy_of(formula), revisions_of(formula, minute.revisions)
-        readings = [
-            read_group(formula, group, account, minute.end, policy, revisions)
-            for group, account in sorted(accounts.items())
-        ]
+        readings = read_groups(formula, accounts, minute.end, policy, revisions)
         for reading in readings:
             stands = {severity: stand(reading, policy, severity) for severity in severities(formula.slo)}
             retired = self._departures.retired(

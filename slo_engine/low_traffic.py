@@ -1,0 +1,137 @@
+"""Alerts where events are few: the evidence that a budget burns too fast, in place of a rate over one window.
+
+A row of a burn table is about a rate, and says nothing while its long window would hold under five bad events at the
+row's own threshold: there a single failure already exceeds it. In its place stands the e-detector of
+`core.statistics.breach` against the same factor. docs/low-traffic.md has the formulas and the promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from core.buckets import FIVE_MINUTES, start_of
+from core.durations import DAY, HOUR
+from core.measures import Group
+from core.statistics.breach import HOLD, Steps, at_least, weigh
+from slo_engine.book import Account
+from slo_engine.burn import BLURRED, Revision, Spent, bad_of_each, in_force
+from slo_engine.compile import Formula
+from slo_engine.conditions import Level
+from slo_engine.specs.model import EventRatio, Latency, QueryRatio
+from slo_engine.status import Finding, Reading
+from slo_engine.windows import BurnPolicy, BurnRow
+
+MIN_BAD_EVENTS = 5
+"""A row decides over events where its threshold stands for this many bad ones in its long window, or more."""
+STEP = FIVE_MINUTES.width
+"""Seconds. Bad events within one step count as one piece of evidence, and a breach is looked for from each step on."""
+BLOCK = 36 * HOUR
+"""Steps are read from the beginning of the block (UTC) before the present one: 36 to 72 hours."""
+FALSE_ALERT_AFTER = {"page": 360 * DAY, "ticket": 90 * DAY}
+"""Over all groups of an SLO, whose budgets burn no faster than the factor: seconds to a false alert, or more."""
+_TWO = 2
+"""One step with bad events is one unlucky request, whatever the numbers say."""
+
+
+def few(formula: Formula, window: Spent, row: BurnRow) -> bool:
+    """Whether a row's long window holds too few events for the row itself to decide."""
+    events = isinstance(formula.slo.indicator, EventRatio | QueryRatio | Latency)
+    return events and row.factor * window.allowed < MIN_BAD_EVENTS
+
+
+def with_findings(
+    readings: Sequence[Reading],
+    accounts: Mapping[Group, Account],
+    policy: BurnPolicy,
+    revisions: Sequence[Revision],
+    end: int,
+) -> list[Reading]:
+    """The readings of all groups of one SLO, with what the detector finds for each severity that it decides."""
+    longest = max((row.long for row in policy.rows), default=0)
+    groups = sum(1 for one in readings if longest and one.windows[longest].counts.total)
+    return [
+        one._replace(findings=_findings(one, accounts[one.group], policy, revisions, end, max(1, groups)))
+        for one in readings
+    ]
+
+
+def threshold(severity: str, groups: int) -> float:
+    """The evidence that alerts: as many steps as pass until a false alert may, times the groups that could give one."""
+    return float(groups * FALSE_ALERT_AFTER[severity] / STEP)
+
+
+def level_of(value: float, limit: float) -> Level:
+    """How evidence stands to its threshold; pending is within a factor of `HOLD` of it."""
+    if value >= limit:
+        return Level.ABOVE
+    return Level.SHORT_ONLY if value * HOLD >= limit else Level.BELOW
+
+
+def first_step(end: int) -> int:
+    """The beginning of the steps that are read at a minute's edge (Unix seconds)."""
+    return start_of(end - 1, BLOCK) - BLOCK
+
+
+def _findings(
+    reading: Reading,
+    account: Account,
+    policy: BurnPolicy,
+    revisions: Sequence[Revision],
+    end: int,
+    groups: int,
+) -> Mapping[str, Finding]:
+    found = {}
+    for severity in FALSE_ALERT_AFTER:
+        rows = [row for row in policy.rows if row.severity == severity]
+        weak = [row for row in rows if few(reading.formula, reading.windows[row.long], row)]
+        if weak:
+            slowest = min(weak, key=lambda row: row.factor)
+            limit, recent = threshold(severity, groups), max(row.long for row in rows)
+            found[severity] = Finding(Level.BELOW, slowest, 0.0, limit, groups)
+            if reading.windows[recent].bad:
+                found[severity] = _weigh(reading.formula, account, found[severity], revisions, end)
+    return found
+
+
+def _weigh(formula: Formula, account: Account, blank: Finding, revisions: Sequence[Revision], end: int) -> Finding:
+    begin = first_step(end)
+    bad, total = _counts(formula, account, begin, end)
+    # Under a factor of 1 it would alert while the promise is kept.
+    factor = max(Fraction(1), blank.row.factor)
+    steps = Steps.of(bad, total, _limits(begin, end, factor, revisions))
+    evidence = weigh(steps, blank.threshold)
+    level = level_of(evidence.value, blank.threshold) if np.count_nonzero(bad) >= _TWO else Level.BELOW
+    multiple = at_least(steps, blank.threshold) if level is Level.ABOVE else None
+    return blank._replace(
+        level=level,
+        value=evidence.value,
+        since=begin + evidence.start * STEP,
+        bad=evidence.bad,
+        total=evidence.total,
+        burn_at_least=None if multiple is None else multiple * float(factor),
+    )
+
+
+def _counts(
+    formula: Formula, account: Account, begin: int, end: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Bad and all events by step; none of a step that cannot say when within it, or the gap it ends, they happened."""
+    rows = account.steps(begin, end, STEP)
+    bad, total = bad_of_each(formula, rows)
+    covered, spread = rows[:, 3], rows[:, 4]
+    placed = spread <= BLURRED * np.maximum(covered, 1)
+    total = np.where(placed, np.maximum(total, 0), 0)
+    return np.clip(bad, 0, total), total
+
+
+def _limits(begin: int, end: int, factor: Fraction, revisions: Sequence[Revision]) -> npt.NDArray[np.float64]:
+    """The share of bad events that a burn rate of `factor` stands for, by step, under the objective then in force."""
+    starts = np.arange(begin, end, STEP)
+    limits = np.empty(len(starts))
+    for since, budget in in_force(begin, end, revisions):
+        limits[starts >= since] = min(0.99, float(factor * budget))
+    return limits
