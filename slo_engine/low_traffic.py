@@ -1,8 +1,8 @@
 """Alerts where events are few: the evidence that a budget burns too fast, in place of a rate over one window.
 
-A row of a burn table is about a rate, and says nothing while its long window would hold under five bad events at the
-row's own threshold: there a single failure already exceeds it. In its place stands the e-detector of
-`core.statistics.breach` against the same factor. docs/low-traffic.md has the formulas and the promise.
+A row of a burn table is about a rate. Where its long window would hold few bad events at the row's own threshold, one
+failure more or less decides, and the e-detector of `core.statistics.breach` stands in its place, against the same
+factor. docs/low-traffic.md has the formulas and the promise.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ from slo_engine.specs.model import EventRatio, Latency, QueryRatio
 from slo_engine.status import Finding, Reading
 from slo_engine.windows import BurnPolicy, BurnRow
 
-MIN_BAD_EVENTS = 5
-"""A row decides over events where its threshold stands for this many bad ones in its long window, or more."""
+ENOUGH = {"page": 10, "ticket": 100}
+"""A row decides over events where its threshold stands for this many bad ones in its long window, or more.
+
+With fewer, its rate is carried by chance: docs/alerting-evidence.md has the precision and the recall of both ways.
+"""
 STEP = FIVE_MINUTES.width
-"""Seconds. Bad events within one step count as one piece of evidence, and a breach is looked for from each step on."""
+"""Seconds. A breach is looked for from each step on; of the bad events of one step only two count."""
 BLOCK = 36 * HOUR
 """Steps are read from the beginning of the block (UTC) before the present one: 36 to 72 hours."""
 FALSE_ALERT_AFTER = {"page": 360 * DAY, "ticket": 90 * DAY}
@@ -40,7 +43,7 @@ _TWO = 2
 def few(formula: Formula, window: Spent, row: BurnRow) -> bool:
     """Whether a row's long window holds too few events for the row itself to decide."""
     events = isinstance(formula.slo.indicator, EventRatio | QueryRatio | Latency)
-    return events and row.factor * window.allowed < MIN_BAD_EVENTS
+    return events and row.factor * window.allowed < ENOUGH[row.severity]
 
 
 def with_findings(

@@ -11,12 +11,13 @@ import numpy.typing as npt
 from bench.alerting.approaches import Approach, Few, Row
 from core.durations import MINUTE
 from core.statistics.breach import BREACHES, advance, gains, value
-from slo_engine.low_traffic import BLOCK, MIN_BAD_EVENTS, STEP, threshold
+from slo_engine.low_traffic import BLOCK, ENOUGH, STEP, threshold
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
+_GUARD = 5
 _MINUTES = STEP // MINUTE
 _STEPS = BLOCK // STEP
 
@@ -57,9 +58,9 @@ class Rules:
         for row in approach.rows(severity):
             holds = self._holds(row)
             if approach.few is Few.GUARD:
-                holds &= self._sums.over(row.long)[0] >= MIN_BAD_EVENTS
+                holds &= self._sums.over(row.long)[0] >= _GUARD
             if approach.few is Few.DETECTOR:
-                few.append((row, self._few(row)))
+                few.append((row, self._few(row, severity)))
                 holds &= ~few[-1][1]
             above |= holds
         if few:
@@ -78,10 +79,10 @@ class Rules:
         left, right = bad.astype(np.int64) * limit.denominator, total.astype(np.int64) * limit.numerator
         return (left >= right) & (total > 0) if row.reached else left > right
 
-    def _few(self, row: Row) -> Bools:
+    def _few(self, row: Row, severity: str) -> Bools:
         limit = row.burn * self._budget
         found: Bools = self._sums.over(row.long)[1].astype(np.int64) * limit.numerator < (
-            MIN_BAD_EVENTS * limit.denominator
+            ENOUGH[severity] * limit.denominator
         )
         return found
 
@@ -110,13 +111,14 @@ class Rules:
 def evidence(months: Months, limit: float, alarm: float) -> Floats:
     """The e-detector's value at each minute's end, from the block before the present one on."""
     found = np.empty(months.bad.shape, np.float64)
+    counts = months.bad, months.total - months.bad
     gain = gains(np.array([[limit]]))
     older, newer = (np.zeros((len(BREACHES), len(found), 1)) for _ in range(2))
     for step in range(found.shape[1] // _MINUTES):
         if step % _STEPS == 0:
             older, newer = newer, np.zeros_like(newer)
         span = slice(step * _MINUTES, (step + 1) * _MINUTES)
-        bad, good = (np.cumsum(part[:, span], axis=1) for part in (months.bad, months.total - months.bad))
+        bad, good = (np.cumsum(part[:, span], axis=1) for part in counts)
         looks = advance(older, bad, good, gain, alarm)
         found[:, span] = value(looks)
         older, newer = looks[:, :, -1:], advance(newer, bad[:, -1:], good[:, -1:], gain, alarm)

@@ -3,10 +3,10 @@
 Time is cut into steps. A step with b bad and g good events multiplies the evidence that events are bad with probability
 q, where p is the limit, by
 
-    L(b, g) = (q ÷ p)^min(b, 1) · ((1 − q) ÷ (1 − p))^g
+    L(b, g) = (q ÷ p)^min(b, 2) · ((1 − q) ÷ (1 − p))^g
 
-whose expectation is at most 1 while every event, given those before it, is bad with probability p or less. Bad events
-of one step count as one: a client that retries, or a replica that dies with all it holds, is one piece of evidence.
+whose expectation is at most 1 while every event, given those before it, is bad with probability p or less. No more
+than two bad events of one step count: a client that tries again and again says little more.
 The evidence is the Shiryaev-Roberts sum of the products that begin at each step, kept step by step as
 
     R ← (R + 1) · L
@@ -30,7 +30,7 @@ Ints = npt.NDArray[np.int64]
 
 BREACHES = np.array([0.2, 0.4, 0.6, 0.8, 1.0])
 """The rates that are bet on, on the way from the limit (0) to `_WORST` (1), in equal steps of their logarithm."""
-MOST = 1
+MOST = 2
 """Bad events of one step that count."""
 HOLD = 20.0
 """About 3 ÷ q good events in a row divide the evidence of a breach at rate q by this (the rule of three)."""
@@ -149,9 +149,9 @@ def _run(steps: Steps, rise: Floats, threshold: float) -> Floats:
 
 
 def _began(rise: Floats) -> int:
-    """The step from which on the evidence of some breach rose most."""
-    ahead = np.cumsum(rise[:, ::-1], axis=1)[:, ::-1]
-    return int(np.unravel_index(int(ahead.argmax()), ahead.shape)[1])
+    """The latest step from which on the evidence of some breach rose most."""
+    behind = np.cumsum(rise[:, ::-1], axis=1).max(axis=0)
+    return len(behind) - 1 - int(behind.argmax())
 
 
 def _cut(evidence: Floats, most: float) -> Floats:
