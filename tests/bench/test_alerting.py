@@ -24,7 +24,7 @@ DAYS = 4
 
 
 def minutes(hourly: float, seed: int) -> Months:
-    """Four days of requests, a tenth of a budget or a whole one of errors, and two incidents."""
+    """Four days of requests, one in a thousand of them bad, and two incidents."""
     rng = np.random.default_rng(seed)
     clock = np.arange(DAYS * 1440)
     total = rng.poisson(hourly / 60 * (1 + 0.7 * np.sin(clock / 1440 * 2 * np.pi)))
@@ -37,7 +37,7 @@ def minutes(hourly: float, seed: int) -> Months:
 
 @pytest.mark.parametrize(
     ("objective", "hourly", "seed"),
-    [("0.999", 3, 1), ("0.999", 40, 2), ("0.999", 250, 3), ("0.99", 30, 7), ("0.95", 60, 5), ("0.999", 3000, 6)],
+    [("0.999", 3, 4), ("0.999", 40, 2), ("0.999", 250, 3), ("0.99", 30, 7), ("0.95", 60, 5), ("0.999", 3000, 6)],
 )
 def test_simulated_minutes_are_the_engines_decisions(objective: str, hourly: float, seed: int) -> None:
     months, target = minutes(hourly, seed), Fraction(objective)
