@@ -7,7 +7,7 @@ factor. docs/low-traffic.md has the formulas and the promise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -87,27 +87,42 @@ def _findings(
     end: int,
     groups: int,
 ) -> Mapping[str, Finding]:
-    found = {}
-    for severity in FALSE_ALERT_AFTER:
+    found = dict(_undecided(reading, policy, groups))
+    # Without a bad event in its longest window a severity is below, whatever happened before.
+    awake = [severity for severity in found if reading.windows[_longest(policy, severity)].bad]
+    if awake:
+        begin = first_step(end)
+        counts = _counts(reading.formula, account, begin, end)
+        for severity in awake:
+            factor = max(Fraction(1), found[severity].row.factor)  # under 1 it would alert while the promise is kept
+            steps = Steps.of(*counts, _limits(begin, end, factor, revisions))
+            found[severity] = _weigh(found[severity], begin, steps, float(factor))
+    return found
+
+
+def _undecided(reading: Reading, policy: BurnPolicy, groups: int) -> Iterator[tuple[str, Finding]]:
+    """For each severity with too few events in the window of a row: the slowest such row, and no evidence yet."""
+    alerting = reading.formula.slo.alerting
+    for severity in [name for name, wanted in (("page", alerting.page), ("ticket", alerting.ticket)) if wanted]:
         rows = [row for row in policy.rows if row.severity == severity]
         weak = [row for row in rows if few(reading.formula, reading.windows[row.long], row)]
         if weak:
             slowest = min(weak, key=lambda row: row.factor)
-            limit, recent = threshold(severity, groups), max(row.long for row in rows)
-            found[severity] = Finding(Level.BELOW, slowest, 0.0, limit, groups)
-            if reading.windows[recent].bad:
-                found[severity] = _weigh(reading.formula, account, found[severity], revisions, end)
-    return found
+            yield severity, Finding(Level.BELOW, slowest, 0.0, threshold(severity, groups), groups)
 
 
-def _weigh(formula: Formula, account: Account, blank: Finding, revisions: Sequence[Revision], end: int) -> Finding:
-    begin = first_step(end)
-    bad, total = _counts(formula, account, begin, end)
-    # Under a factor of 1 it would alert while the promise is kept.
-    factor = max(Fraction(1), blank.row.factor)
-    steps = Steps.of(bad, total, _limits(begin, end, factor, revisions))
+def _longest(policy: BurnPolicy, severity: str) -> int:
+    return max(row.long for row in policy.rows if row.severity == severity)
+
+
+def _weigh(blank: Finding, begin: int, steps: Steps, factor: float) -> Finding:
+    failed = np.flatnonzero(steps.bad)
+    if len(failed) < _TWO:
+        start = int(failed[0]) if len(failed) else 0
+        bad, good = int(steps.bad[start:].sum()), int(steps.good[start:].sum())
+        return blank._replace(since=begin + start * STEP, bad=bad, total=bad + good)
     evidence = weigh(steps, blank.threshold)
-    level = level_of(evidence.value, blank.threshold) if np.count_nonzero(bad) >= _TWO else Level.BELOW
+    level = level_of(evidence.value, blank.threshold)
     multiple = at_least(steps, blank.threshold) if level is Level.ABOVE else None
     return blank._replace(
         level=level,
@@ -115,7 +130,7 @@ def _weigh(formula: Formula, account: Account, blank: Finding, revisions: Sequen
         since=begin + evidence.start * STEP,
         bad=evidence.bad,
         total=evidence.total,
-        burn_at_least=None if multiple is None else multiple * float(factor),
+        burn_at_least=None if multiple is None else multiple * factor,
     )
 
 

@@ -115,12 +115,12 @@ def _reasons(reading: Reading) -> Iterable[str]:
 
 def evidence_text(finding: Finding) -> str:
     """What the detector saw, in words."""
+    seen = f"{finding.bad} of {finding.total} bad since {iso(finding.since)}"
+    if not finding.value:
+        return f"{seen}, all at once, which is no evidence"
     bound = finding.burn_at_least
     burn = "" if bound is None else f", which is a burn rate of at least {bound:.3g}"
-    return (
-        f"{finding.bad} of {finding.total} bad since {iso(finding.since)}, "
-        f"evidence {finding.value:.2g} of {finding.threshold:.2g}{burn}"
-    )
+    return f"{seen}, evidence {finding.value:.2g} of {finding.threshold:.2g}{burn}"
 
 
 def _cut_note(reading: Reading, lower: float, upper: float) -> str:

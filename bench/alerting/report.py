@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from bench.alerting.outages import RATIOS, Case, Times, cases, closed_form, simulated
@@ -26,12 +26,11 @@ def outages() -> dict[str, str]:
     return {
         "detection": str(_outage_table(found, lambda case, times: _duration(times.detection))),
         "reset": str(_outage_table(found, lambda case, times: _duration(times.reset))),
-        "budget": str(_outage_table(found, lambda case, times: _percent(times.spent(case.ratio)))),
+        "budget": str(_outage_table(found, lambda case, times: _spent(times.spent(case.ratio)))),
     }
 
 
-def _outage_table(found: Mapping[Case, tuple[Times, Times]], text: object) -> Table:
-    assert callable(text)
+def _outage_table(found: Mapping[Case, tuple[Times, Times]], text: Callable[[Case, Times], str]) -> Table:
     names = dict.fromkeys((case.approach.name, case.severity) for case in found)
     rows = [
         [
@@ -44,7 +43,7 @@ def _outage_table(found: Mapping[Case, tuple[Times, Times]], text: object) -> Ta
         ]
         for name, severity in names
     ]
-    return Table(("approach", *(f"{float(ratio):g} bad".replace("1 bad", "all bad", 1) for ratio in RATIOS)), rows)
+    return Table(("approach", *(f"{float(100 * ratio):g} % bad" for ratio in RATIOS)), rows)
 
 
 def _both(seen: str, closed: str) -> str:
@@ -121,9 +120,13 @@ def _panel(results: Results, kind: Kind, severity: str, names: Sequence[str], le
 
 
 def _dot(x: float, y: float, place: int) -> str:
-    """The last one is ours: a larger dot."""
     colour = _COLOURS[place % len(_COLOURS)]
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}" fill-opacity="0.85"/>'
+
+
+def _spent(share: float | None) -> str:
+    """Of a budget, to two digits that matter."""
+    return "-" if share is None else f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
 
 
 def _percent(share: float | None) -> str:
