@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m bench.alerting",
         description="Measures precision, recall and delay of alert rules over simulated months, and the workbook's "
         f"outages against their closed forms; writes the tables of {_PAGE} and docs/images/alerts-*.svg.",
-        epilog="example: python -m bench.alerting --months 100 --workers 2",
+        epilog="example: python -m bench.alerting --months 100 --workers 1",
     )
     parser.add_argument(
         "--months", type=int, default=1000, help="months of each kind of traffic (default: %(default)s)"
