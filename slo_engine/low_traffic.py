@@ -30,6 +30,8 @@ ENOUGH = {"page": 10, "ticket": 100}
 
 With fewer, its rate is carried by chance: docs/alerting-evidence.md has the precision and the recall of both ways.
 """
+MIN_BAD_EVENTS = 5
+"""What a rule that has no detector waits for: PromQL rules, and tickets over samples."""
 STEP = FIVE_MINUTES.width
 """Seconds. A breach is looked for from each step on; of the bad events of one step only two count."""
 BLOCK = 36 * HOUR

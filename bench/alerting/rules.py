@@ -11,13 +11,12 @@ import numpy.typing as npt
 from bench.alerting.approaches import Approach, Few, Row
 from core.durations import MINUTE
 from core.statistics.breach import BREACHES, advance, gains, value
-from slo_engine.low_traffic import BLOCK, ENOUGH, STEP, threshold
+from slo_engine.low_traffic import BLOCK, ENOUGH, MIN_BAD_EVENTS, STEP, threshold
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
-_GUARD = 5
 _MINUTES = STEP // MINUTE
 _STEPS = BLOCK // STEP
 
@@ -58,7 +57,7 @@ class Rules:
         for row in approach.rows(severity):
             holds = self._holds(row)
             if approach.few is Few.GUARD:
-                holds &= self._sums.over(row.long)[0] >= _GUARD
+                holds &= self._sums.over(row.long)[0] >= MIN_BAD_EVENTS
             if approach.few is Few.DETECTOR:
                 few.append((row, self._few(row, severity)))
                 holds &= ~few[-1][1]

@@ -14,11 +14,9 @@ from typing import NamedTuple
 
 from slo_engine.conditions import Level
 from slo_engine.evaluate import Stand
+from slo_engine.low_traffic import MIN_BAD_EVENTS
 from slo_engine.quality.reading import Reading, Sample
 from slo_engine.windows import BurnPolicy, BurnRow
-
-MIN_BAD_EVENTS = 5
-"""A ticket needs this many flagged verdicts in its long window, whatever its interval says."""
 
 
 class _Case(NamedTuple):
