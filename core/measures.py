@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.histogram import Bounds
 from core.labels import Labels, make
@@ -60,7 +61,13 @@ Group = Labels
 
 def group_key(group: Group | Mapping[str, str]) -> str:
     """Canonical JSON text of a group."""
-    return json.dumps(dict(make(dict(group))), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return _key_of(group) if isinstance(group, tuple) else _key_of(tuple(group.items()))
+
+
+@lru_cache(maxsize=2**16)
+def _key_of(group: Group) -> str:
+    # The engine asks for the key of every group every minute.
+    return json.dumps(dict(make(group)), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def group_from_key(key: str) -> Group:

@@ -11,7 +11,7 @@ from slo_engine.alerts import Links
 from slo_engine.book import Account
 from slo_engine.conditions import Level, decide, retire
 from slo_engine.departures import Departures
-from slo_engine.outcome import Fleet, Key, Outcome
+from slo_engine.outcome import Fleet, Outcome
 from slo_engine.settings import AbsenceSettings
 
 _OF_GROUPS = {
@@ -40,7 +40,7 @@ class AbsenceRound:
             signs += self._traffic_signs(traffic, known)
         for sign in signs:
             self._judge_sign(sign, now, outcome)
-        self._retire({absence.key(sign) for sign in signs}, known, now, outcome)
+        self._retire(known, now, outcome)
 
     def _traffic_signs(self, traffic: Mapping[Group, Account], known: Fleet) -> list[absence.Sign]:
         if known.watermark is None:
@@ -64,10 +64,10 @@ class AbsenceRound:
                 alerts.sign_event(sign, decision.transition, starts_at, decision.reason, now, self._links)
             )
 
-    def _retire(self, judged: set[Key], known: Fleet, now: float, outcome: Outcome) -> None:
+    def _retire(self, known: Fleet, now: float, outcome: Outcome) -> None:
         """Absence alerts of groups that have no targets any more."""
         for key in outcome.awake():
-            if key in judged or key[0] not in _OF_GROUPS:
+            if key in outcome.judged or key[0] not in _OF_GROUPS:
                 continue
             group = group_from_key(key[1])
             if not self._departures.retired(key[0], group, now, known, None):

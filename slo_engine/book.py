@@ -1,24 +1,28 @@
 """The engine's memory: for each group of each SLO, the five columns by bucket at the three widths.
 
-A window is read from the widest buckets that fit inside it, with narrower ones at its edges for as long as they are
-kept: so a window ends exactly at a minute, and begins at the minute, five minutes or hour that its age still has.
+Each column is a lane (`lanes`) of three tracks (`track`), one a width. A window is read from the widest buckets that
+fit inside it, with narrower ones at its edges for as long as they are kept: so a window ends exactly at a minute, and
+begins at the minute, five minutes or hour that its age still has.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from core.buckets import FIVE_MINUTES, HOURS, MINUTES, TIERS, end_of_window, start_of
 from core.measures import Group
 from slo_engine.compile import COLUMNS, TOTAL, Cut, Formula
-from slo_engine.specs.model import RateSlices
+from slo_engine.lanes import NOTHING as NO_LANE
+from slo_engine.lanes import Lanes, Part
+from slo_engine.track import NEVER, Numbers, Track
+from storage.ledger import columns
 from storage.ledger.cells import Cells
+from storage.ledger.columns import Columns
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import RowKey
 
@@ -49,81 +53,55 @@ class Counts(NamedTuple):
 
 
 class Strip:
-    """One width: a dense array of buckets by column that grows at both ends."""
+    """One width of one account: buckets by column."""
 
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.first = 0
-        self._rows: npt.NDArray[np.int64] = np.zeros((0, COLUMNS), np.int64)
+    __slots__ = ("lanes", "track")
 
-    def put(self, bucket: int, values: npt.NDArray[np.int64]) -> None:
-        """Replace a bucket's columns."""
-        index = self._make_room(bucket)
-        self._rows[index] = values
+    def __init__(self, track: Track, lanes: Numbers) -> None:
+        self.track = track
+        self.lanes = lanes
 
-    def sum(self, start: int, end: int) -> npt.NDArray[np.int64]:
+    @property
+    def width(self) -> int:
+        """Seconds of a bucket."""
+        return self.track.width
+
+    def sum(self, start: int, end: int) -> Numbers:
         """The columns of the buckets in [start, end)."""
-        low = max(0, (start - self.first) // self.width)
-        high = max(low, (end - self.first) // self.width)
-        total: npt.NDArray[np.int64] = self._rows[low:high].sum(axis=0)
-        return total
+        return self.track.sum_of(self.lanes, start, end)
 
-    def rows(self, start: int, end: int) -> npt.NDArray[np.int64]:
+    def rows(self, start: int, end: int) -> Numbers:
         """The columns of each bucket in [start, end); zeros where none is held."""
-        found = np.zeros((max(0, end - start) // self.width, COLUMNS), np.int64)
-        low = max(start, self.first)
-        high = min(end, self.first + len(self._rows) * self.width)
-        if high > low:
-            held = self._rows[(low - self.first) // self.width : (high - self.first) // self.width]
-            found[(low - start) // self.width : (high - start) // self.width] = held
-        return found
+        return self.track.rows(self.lanes, start, end)
 
     def since(self) -> int | None:
         """Start of the first bucket with anything in it."""
-        filled = np.flatnonzero(self._rows.any(axis=1))
-        return None if len(filled) == 0 else self.first + int(filled[0]) * self.width
-
-    def clear(self, bucket: int) -> None:
-        """Nothing is in a bucket any more."""
-        if self.first <= bucket < self.first + len(self._rows) * self.width:
-            self._rows[(bucket - self.first) // self.width] = 0
-
-    def trim(self, before: int) -> None:
-        """Forget buckets that end before a time."""
-        drop = (before - self.first) // self.width
-        if drop > 0 and len(self._rows):
-            drop = min(drop, len(self._rows))
-            self._rows = self._rows[drop:]
-            self.first += drop * self.width
-
-    def _make_room(self, bucket: int) -> int:
-        if not len(self._rows):
-            self.first = bucket
-        index = (bucket - self.first) // self.width
-        if index < 0:
-            self._rows = np.concatenate([np.zeros((-index, COLUMNS), np.int64), self._rows])
-            self.first, index = bucket, 0
-        elif index >= len(self._rows):
-            more = max(index + 1 - len(self._rows), 64)
-            self._rows = np.concatenate([self._rows, np.zeros((more, COLUMNS), np.int64)])
-        return index
+        found = int(self.track.since(self.lanes).min())
+        return None if found >= NEVER else found
 
 
-@dataclass
 class Account:
-    """One group of one SLO. `cuts`: buckets that a latency's threshold cuts."""
+    """One group of one SLO: a view of the book, by width. `cuts`: buckets that a latency's threshold cuts."""
 
-    strips: dict[int, Strip] = field(default_factory=lambda: {tier.width: Strip(tier.width) for tier in TIERS})
-    cuts: set[Cut] = field(default_factory=set)
+    __slots__ = ("cuts", "strips")
+
+    def __init__(self, strips: Mapping[int, Strip] | None = None, cuts: set[Cut] | None = None) -> None:
+        self.strips = strips if strips is not None else _strips(_NO_TRACKS)
+        self.cuts: set[Cut] = set() if cuts is None else cuts
+
+    @property
+    def lanes(self) -> Numbers:
+        """Which lane each column reads, at every width; the book changes it in place."""
+        return self.strips[MINUTES.width].lanes
 
     def window(self, start: float, end: int) -> Counts:
         """Sum [start, end); `end` is a minute's edge. Buckets that are no longer held count nothing."""
         total = np.zeros(COLUMNS, np.int64)
         for width, low, high in _pieces(start, end):
             total += self.strips[width].sum(low, high)
-        return Counts(*(int(n) for n in total))
+        return Counts(*total.tolist())
 
-    def steps(self, start: int, end: int, width: int) -> npt.NDArray[np.int64]:
+    def steps(self, start: int, end: int, width: int) -> Numbers:
         """The columns of each bucket of a width in [start, end); the last, up to `end`, is summed from minutes."""
         whole = start_of(end, width)
         found = self.strips[width].rows(start, whole)
@@ -133,8 +111,28 @@ class Account:
 
     def since(self) -> float | None:
         """When counting began, as far as is remembered."""
-        starts = [s for strip in self.strips.values() if (s := strip.since()) is not None]
-        return float(min(starts)) if starts else None
+        tracks = {width: strip.track for width, strip in self.strips.items()}
+        return _time(int(_since(tracks, self.lanes).min()))
+
+
+def _strips(tracks: Mapping[int, Track]) -> dict[int, Strip]:
+    """Of an account that counts nothing yet."""
+    lanes: Numbers = np.full(COLUMNS, NO_LANE, np.int64)
+    return {width: Strip(track, lanes) for width, track in tracks.items()}
+
+
+def _since(tracks: Mapping[int, Track], lanes: Numbers) -> Numbers:
+    """Start of the first bucket of each lane; narrower widths are asked only where theirs may be earlier."""
+    found = np.full(len(lanes), NEVER, np.int64)
+    for width in sorted(tracks, reverse=True):
+        earlier = np.flatnonzero(found > tracks[width].begins())
+        if len(earlier):
+            found[earlier] = np.minimum(found[earlier], tracks[width].since(lanes[earlier]))
+    return found
+
+
+def _time(first: int) -> float | None:
+    return None if first >= NEVER else float(first)
 
 
 def _pieces(start: float, end: int) -> Iterable[tuple[int, int, int]]:
@@ -158,12 +156,8 @@ def _cut(start: float, end: int, widths: list[int]) -> Iterable[tuple[int, int, 
     yield from _cut(high, end, widths[1:])
 
 
-class _Route(NamedTuple):
-    account: int
-    group: Group
-    column: int
-    low: int
-    high: int
+_NO_TRACKS = {tier.width: Track(tier.width) for tier in TIERS}
+"""Of an account that no book knows: nothing was counted."""
 
 
 class Book:
@@ -174,57 +168,98 @@ class Book:
         self._held: dict[int, tuple[float, float]] = {}
         self.formulas = tuple(formulas)
         self.accounts: tuple[dict[Group, Account], ...] = tuple({} for _ in self.formulas)
-        self._routes: dict[int, tuple[_Route, ...]] = {}
-        # Counts only grow; a verdict on a minute may be taken back.
-        self._judged = [i for i, formula in enumerate(self.formulas) if isinstance(formula.slo.indicator, RateSlices)]
+        self._lanes = Lanes()
+        self._tracks = {tier.width: Track(tier.width) for tier in TIERS}
+        self._tables: dict[int, Numbers] = {}
 
-    def apply(self, key: RowKey, cells: Cells, atoms: Mapping[int, Atom]) -> None:
+    def apply(self, key: RowKey, cells: Cells | Columns, atoms: Mapping[int, Atom]) -> None:
         """Replace the content of one bucket; `atoms` tells what the series ids in it stand for.
 
         A bucket that no window reaches is left out: strips are dense, and a clock that jumped by years would fill
         memory.
         """
         low, high = self._held.get(key.width, (-inf, inf))
-        if not low <= key.bucket <= high:
+        if not self.formulas or not low <= key.bucket <= high:
             return
-        sums: dict[tuple[int, Group], npt.NDArray[np.int64]] = {}
-        for (series_id, cell), n in cells.items():
-            for route in self._routes_of(series_id, atoms):
-                if route.low <= cell < route.high:
-                    into = sums.get((route.account, route.group))
-                    if into is None:
-                        into = sums[route.account, route.group] = np.zeros(COLUMNS, np.int64)
-                    into[route.column] += n
-        for (index, group), values in sums.items():
-            account = self.accounts[index].setdefault(group, Account())
-            account.strips[key.width].put(key.bucket, values)
-        for index in self._judged:
-            for group, account in self.accounts[index].items():
-                if (index, group) not in sums:
-                    account.strips[key.width].clear(key.bucket)
+        content = cells if isinstance(cells, Columns) else columns.from_cells(cells)
+        self._introduce(content.ids, atoms)
+        self._tracks[key.width].put(key.bucket, self._lanes.sums(content))
 
     def trim(self, now: float) -> None:
         """Forget what no window can reach any more, and take in nothing beyond it."""
         for width, seconds in self._keep.items():
             before = start_of(now - seconds, width)
             self._held[width] = (before, now + AHEAD)
-            for accounts in self.accounts:
-                for account in accounts.values():
-                    account.strips[width].trim(before)
+            self._tracks[width].trim(before)
 
-    def _routes_of(self, series_id: int, atoms: Mapping[int, Atom]) -> tuple[_Route, ...]:
-        routes = self._routes.get(series_id)
-        if routes is None:
-            routes = self._routes[series_id] = tuple(self._make_routes(atoms[series_id]))
-        return routes
+    # All groups of an SLO at once.
 
-    def _make_routes(self, atom: Atom) -> Iterable[_Route]:
+    def table(self, index: int) -> Numbers:
+        """Accounts of a formula, in their order, × columns: the lane of each."""
+        found = self._tables.get(index)
+        if found is None:
+            lanes = [account.lanes for account in self.accounts[index].values()]
+            found = self._tables[index] = np.array(lanes, np.int64).reshape(-1, COLUMNS)
+        return found
+
+    def windows(self, index: int, start: float, end: int) -> Numbers:
+        """Accounts of a formula, in their order, × columns: what `Account.window` says of each."""
+        total = np.zeros(len(self._lanes), np.int64)
+        for width, low, high in _pieces(start, end):
+            total += self._tracks[width].sum(low, high)
+        found: Numbers = total[self.table(index)]
+        return found
+
+    def since(self, index: int) -> Numbers:
+        """What `Account.since` says of each account of a formula, in their order; NEVER for None."""
+        lanes = self.table(index)
+        distinct, places = np.unique(lanes, return_inverse=True)
+        found: Numbers = _since(self._tracks, distinct)[places.reshape(lanes.shape)].min(axis=1, initial=NEVER)
+        return found
+
+    # What counts where.
+
+    def _introduce(self, series: Numbers, atoms: Mapping[int, Atom]) -> None:
+        """Give the parts of new series to the columns that add them up."""
+        added: dict[tuple[int, Group, int], list[Part]] = {}
+        for series_id in np.unique(series[~self._lanes.known(series)]).tolist():
+            atom = atoms[series_id]
+            parts = list(self._parts_of(atom, series_id))
+            self._lanes.introduce(series_id, atom.measure.cells if parts else 0)
+            for column, part in parts:
+                added.setdefault(column, []).append(part)
+        if added:
+            self._add(added)
+
+    def _parts_of(self, atom: Atom, series_id: int) -> Iterable[tuple[tuple[int, Group, int], Part]]:
+        """(formula, group, column) and the cells of a series that it adds up."""
         for index, formula in enumerate(self.formulas):
             for term in formula.terms:
                 cells = term.pick(atom)
                 if cells is None:
                     continue
                 group = formula.group_of(atom)
+                account = self._account(index, group)
                 if term.column == TOTAL and (cut := formula.cut_of(atom)) is not None:
-                    self.accounts[index].setdefault(group, Account()).cuts.add(cut)
-                yield _Route(index, group, term.column, *cells)
+                    account.cuts.add(cut)
+                yield (index, group, term.column), Part(series_id, *cells)
+
+    def _account(self, index: int, group: Group) -> Account:
+        found = self.accounts[index].get(group)
+        if found is None:
+            found = self.accounts[index][group] = Account(_strips(self._tracks))
+            self._tables.pop(index, None)
+        return found
+
+    def _add(self, added: Mapping[tuple[int, Group, int], list[Part]]) -> None:
+        wishes = {
+            (index, group, column): (int(self.accounts[index][group].lanes[column]), tuple(parts))
+            for (index, group, column), parts in added.items()
+        }
+        moved, copies = self._lanes.move(Counter(wishes.values()))
+        for (index, group, column), wish in wishes.items():
+            self.accounts[index][group].lanes[column] = moved[wish]
+        for track in self._tracks.values():
+            track.grow(len(self._lanes))
+            track.copy(copies)
+        self._tables.clear()

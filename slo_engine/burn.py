@@ -63,13 +63,13 @@ def spent(
     revisions: Sequence[Revision],
 ) -> Spent:
     """Sum one window that ends at `end`, with each part of it under the objective that was in force."""
-    pieces = in_force(end - window, end, revisions)
+    forces = in_force(end - window, end, revisions)
     # Each revision reaches from its beginning to the end, less what the next one took over: where only hours are still
     # held, a change within one falls to its edge, and no count is lost between two parts.
-    tails = [account.window(since, end) for since, _ in pieces]
+    tails = [account.window(since, end) for since, _ in forces]
     totals = [tail.total for tail in tails] + [0]
     parts = (here - later for here, later in pairwise(totals))
-    allowed = sum((budget * part for (_, budget), part in zip(pieces, parts, strict=True)), Fraction(0))
+    allowed = sum((budget * part for (_, budget), part in zip(forces, parts, strict=True)), Fraction(0))
     return Spent(tails[0], bad_of(formula, tails[0]), allowed)
 
 

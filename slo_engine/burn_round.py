@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from core.measures import Group, group_key
+import numpy as np
+
+from core.measures import group_key
 from slo_engine import absence, alerts
 from slo_engine.alerts import Links
-from slo_engine.book import Account
 from slo_engine.burn import Revision
 from slo_engine.canary.telling import CANARY
-from slo_engine.compile import OF_TRACES, Formula, signals_of
+from slo_engine.compile import OF_TRACES, signals_of
 from slo_engine.conditions import State, decide, retire, withdraw
 from slo_engine.departures import Departures
-from slo_engine.evaluate import Stand, policy_of, read_groups, revisions_of, severities, stand
+from slo_engine.evaluate import Stand, revisions_of, severities, stand
+from slo_engine.evaluation import Evaluation, Measured
 from slo_engine.outcome import Fleet, Key, Outcome
+from slo_engine.sheet import Truths
 from slo_engine.specs.model import QueryRatio, Slo
 from slo_engine.status import Reading, row, unmeasured
 from storage.alerts import AlertEvent
@@ -50,41 +53,65 @@ class BurnRound:
 
     def judge(
         self,
-        measured: Iterable[tuple[Formula, Mapping[Group, Account]]],
+        measured: Iterable[Measured],
         unsupported: Iterable[Slo],
         minute: Minute,
         outcome: Outcome,
     ) -> None:
         """Decide every burn-rate alert, and say how every SLO stands."""
         outcome.minute, outcome.status = minute.end, outcome.status or []
+        awake: dict[str, set[str]] = {}
+        for name, group, _ in outcome.awake():
+            awake.setdefault(name, set()).add(group)
         unread: set[str] = set()
-        for formula, accounts in measured:
-            if missing := signals_of(formula.slo) - minute.known.signals - minute.measured:
-                unread.add(formula.slo.name)
-                _say_unmeasured(formula.slo, f"not measured: {_nobody_reports(missing)}", outcome)
+        for one in measured:
+            slo = one.formula.slo
+            if missing := signals_of(slo) - minute.known.signals - minute.measured:
+                unread.add(slo.name)
+                _say_unmeasured(slo, f"not measured: {_nobody_reports(missing)}", outcome)
                 continue
-            self._judge_slo(formula, accounts, minute, outcome)
+            self._judge_slo(one, awake.get(slo.name, set()), minute, outcome)
         for slo in unsupported:
             _say_unmeasured(slo, slo.unsupported or "", outcome)
         self._withdraw(unread, minute.end, outcome)
 
-    def _judge_slo(self, formula: Formula, accounts: Mapping[Group, Account], minute: Minute, outcome: Outcome) -> None:
-        policy, revisions = policy_of(formula), revisions_of(formula, minute.revisions)
-        readings = read_groups(formula, accounts, minute.end, policy, revisions)
-        for reading in readings:
-            stands = {severity: stand(reading, policy, severity) for severity in severities(formula.slo)}
-            retired = self._departures.retired(
-                formula.slo.name, reading.group, minute.end, minute.known, accounts[reading.group]
-            )
-            self._judge_group(reading, stands, readings, minute.end, outcome, retired=retired)
-        if not readings:
+    def _judge_slo(self, one: Measured, awake: Set[str], minute: Minute, outcome: Outcome) -> None:
+        """Groups whose alerts are at rest and stay there are told in columns; the others are decided one by one."""
+        formula = one.formula
+        if not one.accounts:
             _say_unmeasured(formula.slo, _nothing_counted(formula.slo), outcome)
+            return
+        evaluation = Evaluation(one, minute.end, revisions_of(formula, minute.revisions))
+        stirring = self._stirring(evaluation, awake, minute)
+        for place in sorted(np.flatnonzero(stirring).tolist(), key=evaluation.groups.__getitem__):
+            reading = evaluation.reading(place)
+            stands = {severity: stand(reading, evaluation.policy, severity) for severity in severities(formula.slo)}
+            account = one.accounts[reading.group]
+            retired = self._departures.retired(formula.slo.name, reading.group, minute.end, minute.known, account)
+            self._judge_group(reading, stands, evaluation, minute.end, outcome, retired=retired)
+        if not stirring.all():
+            outcome.blocks.append(evaluation.at_rest(np.flatnonzero(~stirring)))
+
+    def _stirring(self, evaluation: Evaluation, awake: Set[str], minute: Minute) -> Truths:
+        """Whose alerts are not at rest, or may not stay so; those that nobody carries any more are remembered."""
+        slo = evaluation.one.formula.slo
+        if not evaluation.alike:
+            return np.ones(len(evaluation.groups), bool)
+        found = evaluation.alarming(severities(slo))
+        if awake:
+            found |= np.array([key in awake for key in evaluation.keys], bool)
+        absent = self._departures.absent(evaluation.groups, minute.known)
+        self._departures.forget_present(slo.name, {evaluation.groups[place] for place in absent})
+        for place in absent:
+            group = evaluation.groups[place]
+            self._departures.retired(slo.name, group, minute.end, minute.known, evaluation.one.accounts[group])
+        return found
 
     def _judge_group(
         self,
         reading: Reading,
         stands: Mapping[str, Stand],
-        siblings: Sequence[Reading],
+        evaluation: Evaluation,
         end: int,
         outcome: Outcome,
         *,
@@ -106,7 +133,7 @@ class BurnRound:
                     starts_at,
                     decision.reason,
                     end,
-                    siblings,
+                    evaluation.suspects(judged.row.long if judged.row else min(reading.windows)),
                     self._links,
                 )
                 outcome.events.append(event)

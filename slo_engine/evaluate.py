@@ -19,6 +19,10 @@ from slo_engine.windows import BurnPolicy, BurnRow, policy_for
 _ONE_PERCENT = Fraction(1, 100)
 
 
+SUSPECTS = 10
+"""Groups that an alert's evidence names."""
+
+
 class Stand(NamedTuple):
     """How a severity stands: its level, the row that decided, and the coverage of the recent past.
 
@@ -108,7 +112,7 @@ def suspects(readings: Iterable[Reading], window: int, group: Group) -> list[dic
                     "this": reading.group == group,
                 }
             )
-    return sorted(found, key=lambda s: -float(str(s["bad_share"])))[:10]
+    return sorted(found, key=lambda s: -float(str(s["bad_share"])))[:SUSPECTS]
 
 
 def severities(slo: Slo) -> tuple[str, ...]:

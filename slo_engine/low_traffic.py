@@ -21,6 +21,7 @@ from slo_engine.book import Account
 from slo_engine.burn import BLURRED, Revision, Spent, bad_of_each, in_force
 from slo_engine.compile import Formula
 from slo_engine.conditions import Level
+from slo_engine.sheet import Sheet, times
 from slo_engine.specs.model import EventRatio, Latency, QueryRatio
 from slo_engine.status import Finding, Reading
 from slo_engine.windows import BurnPolicy, BurnRow
@@ -58,10 +59,26 @@ def with_findings(
     """The readings of all groups of one SLO, with what the detector finds for each severity that it decides."""
     longest = max((row.long for row in policy.rows), default=0)
     groups = sum(1 for one in readings if longest and one.windows[longest].counts.total)
-    return [
-        one._replace(findings=_findings(one, accounts[one.group], policy, revisions, end, max(1, groups)))
-        for one in readings
-    ]
+    return [with_finding(one, accounts[one.group], policy, revisions, end, groups) for one in readings]
+
+
+def with_finding(
+    reading: Reading, account: Account, policy: BurnPolicy, revisions: Sequence[Revision], end: int, groups: int
+) -> Reading:
+    """The same of one group, where `groups` of its SLO had events in the longest window."""
+    return reading._replace(findings=_findings(reading, account, policy, revisions, end, max(1, groups)))
+
+
+def in_sight(formula: Formula, sheet: Sheet, policy: BurnPolicy) -> npt.NDArray[np.bool_]:
+    """The groups with few events and a bad one in sight, of which the detector has something to say."""
+    found = np.zeros(len(sheet.period.bad), bool)
+    if not isinstance(formula.slo.indicator, EventRatio | QueryRatio | Latency):
+        return found
+    for row in policy.rows:
+        window, recent = sheet.windows[row.long], sheet.windows[_longest(policy, row.severity)]
+        enough = ENOUGH[row.severity] * window.scale * row.factor.denominator
+        found |= (times(window.allowed, row.factor.numerator) < enough).astype(bool) & (recent.bad > 0)
+    return found
 
 
 def threshold(severity: str, groups: int) -> float:

@@ -10,6 +10,7 @@ from storage.alerts import AlertEvent
 from storage.canaries import Canary
 from storage.fleet import TargetHealth
 from storage.slo import AlertRow
+from storage.status_blocks import StatusBlock
 
 Key = tuple[str, str, str]
 """An alert's identity: (slo, group, severity)."""
@@ -27,7 +28,10 @@ class Fleet(NamedTuple):
 
 
 class Outcome:
-    """Collects a round's decisions over the alerts as they are stored. `status` is None when no minute was judged."""
+    """Collects a round's decisions over the alerts as they are stored. `status` is None when no minute was judged.
+
+    `blocks` has the status of groups at rest.
+    """
 
     def __init__(self, stored: Mapping[Key, AlertRow]) -> None:
         self._stored = stored
@@ -35,6 +39,7 @@ class Outcome:
         self.judged: set[Key] = set()
         self.events: list[AlertEvent] = []
         self.status: list[tuple[str, str, Mapping[str, Any]]] | None = None
+        self.blocks: list[StatusBlock] = []
         self.minute: int | None = None
         self.canaries: list[Canary] = []
 

@@ -110,7 +110,7 @@ def _reasons(reading: Reading) -> Iterable[str]:
         if finding.bad:
             yield f"{severity} by evidence, events are few: {evidence_text(finding)}"
     for lower, upper in sorted(reading.cuts):
-        yield _cut_note(reading, lower, upper)
+        yield cut_note(reading.formula, lower, upper)
 
 
 def evidence_text(finding: Finding) -> str:
@@ -123,8 +123,9 @@ def evidence_text(finding: Finding) -> str:
     return f"{seen}, evidence {finding.value:.2g} of {finding.threshold:.2g}{burn}"
 
 
-def _cut_note(reading: Reading, lower: float, upper: float) -> str:
-    indicator = reading.formula.slo.indicator
+def cut_note(formula: Formula, lower: float, upper: float) -> str:
+    """That a threshold is no bound of a histogram, and what is counted instead."""
+    indicator = formula.slo.indicator
     assert isinstance(indicator, Latency)
     to = "above" if upper == inf else f"to {upper:g} s"
     return (

@@ -7,9 +7,11 @@ evaluated in retrospect. What is absent is judged at every tick.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import inf
+
+import numpy as np
 
 from core.buckets import MINUTES, TIERS, start_of
 from core.clock import Clock
@@ -26,17 +28,18 @@ from slo_engine.compile import Formula, compile_slo, layers_present, queries_of,
 from slo_engine.conditions import State
 from slo_engine.departures import Departures
 from slo_engine.describe import describe, policy
+from slo_engine.evaluation import Measured
 from slo_engine.metrics import EngineMetrics
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.quality.round import QualityRound
 from slo_engine.settings import EngineSettings
 from slo_engine.specs.model import Alerting, EventRatio, RateSlices, SignalMetric, Slo
-from storage import canaries, deployments, fleet, leases, plan
+from storage import canaries, deployments, fleet, leases, plan, status_blocks
 from storage import slo as store
 from storage.alerts import AlertEvent, append
 from storage.database import Database
 from storage.ledger import rollups, rows
-from storage.ledger.cells import Cells
+from storage.ledger.columns import Columns
 from storage.ledger.dictionary import Atom, Dictionary
 from storage.ledger.rollups import Changes
 from storage.ledger.rows import RowKey, SourceFlush
@@ -72,6 +75,7 @@ class Engine:
         self._metrics = metrics
         self._dictionary = Dictionary()
         self._atoms: dict[int, Atom] = {}
+        self._learned = np.zeros(0, bool)
         self._layers: tuple[dict[str, str], dict[str, str]] = ({}, {})
         self._slos = tuple(slos)
         self._book = Book((), keep)
@@ -79,7 +83,7 @@ class Engine:
         self._alerts: dict[Key, AlertRow] = {}
         self._revisions: dict[str, tuple[Revision, ...]] = {}
         self._epoch = 0
-        self._unjudged: dict[RowKey, Cells] = {}
+        self._unjudged: dict[RowKey, Columns] = {}
         self._started_at = clock.now()
         departures = Departures()
         links = Links(dashboard_url, settings.runbook_url)
@@ -141,52 +145,58 @@ class Engine:
 
     def _load(self) -> None:
         """Fill a new book from the roll-ups."""
-        buckets = [
-            entry
-            for width, seconds in self._keep.items()
-            for entry in rollups.read(self._db, width, self._clock.now() - self._read_back(width, seconds))
-        ]
-        self._learn(cells for _, cells in buckets)
-        self._layers = self._layers_now()
-        layers = self._layers[0]
+        if not self._fill(self._dictionary.every(self._db)):
+            self._fill(self._atoms)
+
+    def _fill(self, atoms: Mapping[int, Atom]) -> bool:
+        """Fill a book for the layers of these series; false when those that the roll-ups hold have others."""
+        layers, now = _layers_of(atoms), self._clock.now()
         self._book = Book(
-            [compile_slo(slo, layers) for slo in self._slos if not slo.unsupported and not slo.sampled]
-            + [_traffic(layers)],
+            [compile_slo(slo, layers[0]) for slo in self._slos if not slo.unsupported and not slo.sampled]
+            + [_traffic(layers[0])],
             self._keep,
         )
-        self._book.trim(self._clock.now())
-        self._quality.use(self._slos, self._clock.now())
-        self._canaries.load(self._slos, self._atoms.values(), self._clock.now())
-        for key, cells in buckets:
-            self._remember(key, cells)
-        since = self._judge_since()
-        self._unjudged |= {k: cells for k, cells in buckets if k.width == MINUTES.width and k.bucket >= since}
+        self._book.trim(now)
+        self._quality.use(self._slos, now)
+        self._canaries.load(self._slos, atoms.values(), now)
+        since = self._judge_since(atoms)
+        for width, seconds in self._keep.items():
+            for key, content in rollups.read_columns(self._db, width, now - self._read_back(width, seconds)):
+                self._learn(content)
+                self._remember(key, content)
+                if key.width == MINUTES.width and key.bucket >= since:
+                    self._unjudged[key] = content
+        self._layers = _layers_of(self._atoms)
+        return self._layers == layers
 
-    def _remember(self, key: RowKey, cells: Cells) -> None:
-        self._book.apply(key, cells, self._atoms)
-        self._quality.apply(key, cells, self._atoms)
-        self._canaries.apply(key, cells, self._atoms)
+    def _remember(self, key: RowKey, content: Columns) -> None:
+        self._book.apply(key, content, self._atoms)
+        self._quality.apply(key, content, self._atoms)
+        self._canaries.apply(key, content, self._atoms)
 
     def _read_back(self, width: int, seconds: float) -> float:
         """Seconds of a width to read: canaries are compared by the minute for longer than windows are."""
         return max(seconds, self._canaries.reach) if width == MINUTES.width else seconds
 
-    def _layers_now(self) -> tuple[dict[str, str], dict[str, str]]:
-        """The layer of each signal, for SLOs and for canaries: one that tells the version."""
-        atoms = self._atoms.values()
-        return layers_present(atoms), versioned_layers(atoms)
-
-    def _judge_since(self) -> float:
+    def _judge_since(self, atoms: Mapping[int, Atom]) -> float:
         """From when on minutes of the past have slices to judge: all of them where a definition was never judged."""
-        names = {atom.measure.name for atom in self._atoms.values()}
-        fresh = any(slices_name(definition) not in names for definition in self._definitions())
+        definitions = self._definitions()
+        if not definitions:
+            return inf
+        names = {atom.measure.name for atom in atoms.values()}
+        fresh = any(slices_name(definition) not in names for definition in definitions)
         return -inf if fresh else self._evaluated - _JUDGED_AGAIN
 
-    def _learn(self, contents: Iterable[Cells]) -> bool:
+    def _learn(self, content: Columns) -> bool:
         """Know what every series id stands for; true when one is new."""
-        unknown = {series_id for cells in contents for series_id, _ in cells} - set(self._atoms)
+        ids = content.ids
+        most = int(ids[-1]) if len(ids) else 0  # keys rise
+        if most >= len(self._learned):
+            self._learned = np.concatenate([self._learned, np.zeros(most + 256 - len(self._learned), bool)])
+        unknown = np.unique(ids[~self._learned[ids]]).tolist()
         for series_id in unknown:
             self._atoms[series_id] = self._dictionary.atom(self._db, series_id)
+        self._learned[unknown] = True
         return bool(unknown)
 
     # One round.
@@ -233,11 +243,12 @@ class Engine:
         )
 
     def _take_in(self, changes: Changes) -> None:
-        if self._learn(changes.buckets.values()) and self._layers_now() != self._layers:
+        learned = [self._learn(content) for content in changes.buckets.values()]
+        if any(learned) and _layers_of(self._atoms) != self._layers:
             self._load()
             return
-        for key, cells in changes.buckets.items():
-            self._remember(key, cells)
+        for key, content in changes.buckets.items():
+            self._remember(key, content)
 
     # Time slices.
 
@@ -256,7 +267,8 @@ class Engine:
         if not minutes:
             return False
         self._unjudged = {k: c for k, c in self._unjudged.items() if k not in minutes}
-        judged = slices.judge(definitions, minutes, self._atoms, self._layers[0])
+        contents = {key: content.as_cells() for key, content in minutes.items()}
+        judged = slices.judge(definitions, contents, self._atoms, self._layers[0])
         flush = SourceFlush(self._slices_mark, b"", judged)
         won, _ = rows.commit(self._db, self._dictionary, [flush], self._clock.now())
         self._slices_mark = won.get(self._slices_mark.source_id) or self._slices_mark
@@ -269,7 +281,7 @@ class Engine:
     def _judge_burn(self, end: int, known: Fleet, outcome: Outcome) -> None:
         if end <= self._evaluated:
             return
-        measured = zip(self._book.formulas[:-1], self._book.accounts[:-1], strict=True)
+        measured = [Measured(self._book, index) for index in range(len(self._book.formulas) - 1)]
         minute = Minute(end, known, told_by(self._atoms.values()), self._revisions)
         self._quality.judge(minute, outcome)
         self._burn.judge(measured, [slo for slo in self._slos if slo.unsupported], minute, outcome)
@@ -283,6 +295,7 @@ class Engine:
     # Writing.
 
     def _write(self, outcome: Outcome, watermark: float | None, now: float) -> None:
+        blocks = [(block.slo, status_blocks.encode(block)) for block in outcome.blocks]
         if outcome.alerts or outcome.events or outcome.status is not None:
             with self._db.write() as connection:
                 leases.verify(connection, LEASE, self._epoch)
@@ -291,7 +304,7 @@ class Engine:
                     append(connection, event)
                 canaries.put(connection, outcome.canaries)
                 if outcome.status is not None and outcome.minute is not None:
-                    store.put_status(connection, outcome.status, watermark or 0.0)
+                    store.put_status(connection, outcome.status, watermark or 0.0, blocks)
                     store.add_evaluation(connection, outcome.minute, now)
         self._alerts.update(outcome.alerts)
         self._evaluated = max(self._evaluated, outcome.minute or 0)
@@ -314,6 +327,11 @@ class Engine:
             for tier in TIERS:
                 rollups.prune(connection, tier.width, now - tier.retention - 3600)
             store.forget_evaluations(connection, now - _EVALUATIONS_KEPT)
+
+
+def _layers_of(atoms: Mapping[int, Atom]) -> tuple[dict[str, str], dict[str, str]]:
+    """The layer of each signal, for SLOs and for canaries: one that tells the version."""
+    return layers_present(atoms.values()), versioned_layers(atoms.values())
 
 
 def _traffic(layers: Mapping[str, str]) -> Formula:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from storage import status_blocks
 from storage.alerts import AlertEvent
 from storage.database import Database, upsert
-from storage.tables import alert_event, alert_state, evaluation, slo_revision, slo_status
+from storage.tables import alert_event, alert_state, evaluation, slo_revision, slo_status, slo_status_block
 
 
 class StoredRevision(NamedTuple):
@@ -68,26 +69,41 @@ def events(database: Database, since: float = 0.0, slo: str | None = None) -> li
         return [AlertEvent(**row._asdict()) for row in connection.execute(statement)]
 
 
-def put_status(connection: Connection, rows: Sequence[tuple[str, str, Mapping[str, Any]]], watermark: float) -> None:
-    """Replace the status of all SLOs: (slo, group key, status)."""
+def put_status(
+    connection: Connection,
+    rows: Sequence[tuple[str, str, Mapping[str, Any]]],
+    watermark: float,
+    blocks: Iterable[tuple[str, bytes]] = (),
+) -> None:
+    """Replace the status of all SLOs: (slo, group key, status), and (slo, `status_blocks.encode`) of groups at rest."""
     connection.execute(delete(slo_status))
+    connection.execute(delete(slo_status_block))
     values = [{"slo": s, "group_key": g, "watermark": watermark, "status": dict(status)} for s, g, status in rows]
     if values:
         connection.execute(insert(slo_status), values)
+    contents = [{"slo": name, "watermark": watermark, "content": content} for name, content in blocks]
+    if contents:
+        connection.execute(insert(slo_status_block), contents)
 
 
 def status(database: Database) -> list[dict[str, Any]]:
-    """The status of every SLO and group as the engine last wrote it."""
+    """The status of every SLO and group as the engine last wrote it, by SLO and group."""
     with database.read() as connection:
-        rows = connection.execute(select(slo_status.c.status).order_by(slo_status.c.slo, slo_status.c.group_key))
-        return [row.status for row in rows]
+        found = [((row.slo, row.group_key), row.status) for row in connection.execute(select(slo_status))]
+        blobs = connection.execute(select(slo_status_block.c.slo, slo_status_block.c.content)).all()
+    for blob in blobs:
+        found += [((blob.slo, key), row) for key, row in status_blocks.rows(blob.content)]
+    return [row for _, row in sorted(found, key=lambda one: one[0])]
 
 
 def status_watermark(database: Database) -> float | None:
     """Up to when the status speaks; None before the first."""
     with database.read() as connection:
-        value = connection.execute(select(func.max(slo_status.c.watermark))).scalar()
-    return None if value is None else float(value)
+        found = [
+            connection.execute(select(func.max(table.c.watermark))).scalar() for table in (slo_status, slo_status_block)
+        ]
+    known = [float(value) for value in found if value is not None]
+    return max(known, default=None)
 
 
 def add_evaluation(connection: Connection, minute: int, now: float) -> None:

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from bench.alerting.approaches import PERIOD
 from core.buckets import TIERS
 from core.errors import Place
-from slo_engine.book import Account
-from slo_engine.compile import COVERED, EXPECTED, PART, TOTAL, compile_slo
+from slo_engine.book import Account, Strip
+from slo_engine.compile import COLUMNS, COVERED, EXPECTED, PART, TOTAL, compile_slo
 from slo_engine.conditions import Alert, State, decide
 from slo_engine.evaluate import default_revisions, policy_of, read_groups, severities, stand
 from slo_engine.specs.model import Alerting, EventRatio, SignalMetric, Slo
+from slo_engine.track import Track
 
 Ints = npt.NDArray[np.int64]
 
@@ -51,15 +52,16 @@ def slo_of(objective: Fraction) -> Slo:
 
 def account_of(bad: Ints, total: Ints, start: int) -> Account:
     """The engine's memory of these minutes, the first of which begins at `start`; every target was always seen."""
-    account = Account()
+    tracks = {tier.width: Track(tier.width) for tier in TIERS}
     for tier in TIERS:
-        size = tier.width // 60
+        size, track = tier.width // 60, tracks[tier.width]
+        track.grow(COLUMNS)
         for at in range(0, len(total), size):
-            row = np.zeros(5, np.int64)
+            row = np.zeros(COLUMNS, np.int64)
             row[PART], row[TOTAL] = bad[at : at + size].sum(), total[at : at + size].sum()
             row[EXPECTED] = row[COVERED] = tier.width * 1000
-            account.strips[tier.width].put(start + at * 60, row)
-    return account
+            track.put(start + at * 60, row)
+    return Account({width: Strip(track, np.arange(COLUMNS)) for width, track in tracks.items()})
 
 
 def run(objective: Fraction, account: Account, ends: Iterable[int]) -> list[Firing]:

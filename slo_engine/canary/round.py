@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from core.buckets import MINUTES, start_of
 from core.statistics import label_test
 from slo_engine import alerts
@@ -21,13 +23,14 @@ from slo_engine.settings import CanarySettings
 from slo_engine.specs.model import Slo
 from storage.canaries import Canary
 from storage.deployments import Deployment
-from storage.ledger.cells import Cells
+from storage.ledger.columns import Columns
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import RowKey
 
 _SLACK = 7200.0
 """Minutes held beyond the longest canary: the hour that the baseline is chosen by, and late ticks."""
 _BASELINE_BY = 3600
+_NO_VERSION, _UNSEEN = -1, -2
 
 
 class _Arm(NamedTuple):
@@ -46,7 +49,10 @@ class CanaryRound:
         self._book = Book(())
         self._known: dict[str, Canary] = {}
         self._sightings = Sightings()
-        self._places: dict[int, Place | None] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        """(model, version) → its number, in their order."""
+        self._version_of = np.zeros(0, np.int64)
+        """By series id: the number of its version."""
 
     @property
     def reach(self) -> float:
@@ -59,19 +65,18 @@ class CanaryRound:
         self._book = Book([one.formula for one in self._criteria], {MINUTES.width: self.reach})
         self._book.trim(now)
         self._sightings = Sightings()
-        self._places = {}
+        self._version_of = np.zeros(0, np.int64)
 
     def remember(self, stored: Iterable[Canary]) -> None:
         """The canaries that there are already."""
         self._known = {one.id: one for one in stored}
 
-    def apply(self, key: RowKey, cells: Cells, atoms: Mapping[int, Atom]) -> None:
+    def apply(self, key: RowKey, content: Columns, atoms: Mapping[int, Atom]) -> None:
         """Take in a bucket: sightings at every width, counts by the minute."""
-        for series_id in {series_id for series_id, _ in cells}:
-            if (place := self._place(series_id, atoms)) is not None:
-                self._sightings.note(place.model, place.version, key)
+        for model, version in self._seen_in(content, atoms):
+            self._sightings.note(model, version, key)
         if key.width == MINUTES.width:
-            self._book.apply(key, cells, atoms)
+            self._book.apply(key, content, atoms)
 
     def trim(self, now: float) -> None:
         """Forget minutes that no canary reaches."""
@@ -89,10 +94,20 @@ class CanaryRound:
         outcome.canaries = [one for one in self._known.values() if one.watermark == end]
         self._tell(end, outcome)
 
-    def _place(self, series_id: int, atoms: Mapping[int, Atom]) -> Place | None:
-        if series_id not in self._places:
-            self._places[series_id] = criteria.place_of(atoms[series_id].group)
-        return self._places[series_id]
+    def _seen_in(self, content: Columns, atoms: Mapping[int, Atom]) -> list[tuple[str, str]]:
+        """The versions of models that a bucket tells of."""
+        ids = content.ids
+        most = int(ids[-1]) if len(ids) else 0  # keys rise
+        if most >= len(self._version_of):
+            more = most + 256 - len(self._version_of)
+            self._version_of = np.concatenate([self._version_of, np.full(more, _UNSEEN, np.int64)])
+        for series_id in np.unique(ids[self._version_of[ids] == _UNSEEN]).tolist():
+            place = criteria.place_of(atoms[series_id].group)
+            number = _NO_VERSION if place is None else self._numbers.setdefault(place[:2], len(self._numbers))
+            self._version_of[series_id] = number
+        seen = np.zeros(len(self._numbers) + 1, bool)
+        seen[self._version_of[ids]] = True  # none is -1: the last
+        return [version for version, there in zip(self._numbers, seen[:-1].tolist(), strict=True) if there]
 
     def _active(self) -> list[Canary]:
         return [one for one in self._known.values() if one.ended_at is None]

@@ -20,7 +20,7 @@ from slo_engine.quality.status import extras, row
 from slo_engine.specs.model import Slo
 from slo_engine.status import unmeasured
 from slo_engine.windows import BurnPolicy
-from storage.ledger.cells import Cells
+from storage.ledger.columns import Columns
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import RowKey
 
@@ -40,9 +40,9 @@ class QualityRound:
         self._book = Book(self._formulas, self._keep)
         self._book.trim(now)
 
-    def apply(self, key: RowKey, cells: Cells, atoms: Mapping[int, Atom]) -> None:
+    def apply(self, key: RowKey, content: Columns, atoms: Mapping[int, Atom]) -> None:
         """Take in a bucket's content."""
-        self._book.apply(key, cells, atoms)
+        self._book.apply(key, content, atoms)
 
     def trim(self, now: float) -> None:
         """Forget what no window reaches."""

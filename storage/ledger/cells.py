@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 import zstandard
 
 Cells = dict[tuple[int, int], int]
@@ -29,13 +30,16 @@ def encode(cells: Mapping[tuple[int, int], int]) -> bytes:
     counts = np.fromiter((min(n, _MOST) for n in cells.values()), np.int64, len(cells))
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     order = order[counts[order] != 0]
-    if not len(order):
+    return encode_columns(keys[order, 0], keys[order, 1], counts[order])
+
+
+def encode_columns(ids: npt.NDArray[np.int64], cell: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> bytes:
+    """The blob of columns that are sorted by (series id, cell), without doubles and zeros."""
+    if not len(ids):
         return EMPTY
-    ids, cell = keys[order, 0].astype("<i4"), keys[order, 1].astype("<u2")
-    head = np.array([len(order)], "<u4")
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(
-        head.tobytes() + ids.tobytes() + cell.tobytes() + counts[order].astype("<i8").tobytes()
-    )
+    head = np.array([len(ids)], "<u4")
+    columns = ids.astype("<i4").tobytes() + cell.astype("<u2").tobytes() + counts.astype("<i8").tobytes()
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(head.tobytes() + columns)
 
 
 def decode(blob: bytes) -> Cells:

@@ -74,6 +74,12 @@ class Dictionary:
                 self._read(connection)
         return self._atoms[series_id]
 
+    def every(self, database: Database) -> Mapping[int, Atom]:
+        """What all ids stand for by now; a view that grows."""
+        with database.read() as connection:
+            self._read(connection)
+        return self._atoms
+
     def _read(self, connection: Connection) -> None:
         measures = {row.id: Measure.from_key(row.key) for row in connection.execute(select(ledger_measure))}
         self._measures = {measure: id_ for id_, measure in measures.items()}

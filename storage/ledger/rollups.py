@@ -9,24 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Table, delete, func, select, update
 
 from core.buckets import TIERS
 from storage.database import Database, upsert
-from storage.ledger import cells as cells_codec
+from storage.ledger import columns
 from storage.ledger.cells import Cells
+from storage.ledger.columns import NOTHING, Columns
 from storage.ledger.rows import RowKey
 from storage.tables import ledger_row, rollup, rollup_state
 
 _CHUNK = 500
 """Buckets asked for in one statement: SQLite takes 999 to 32,766 parameters, by its build."""
 
+_READ_AT_ONCE = 64
+"""Roll-ups of a large fleet are hundreds of kilobytes each."""
+
 
 class Changes(NamedTuple):
     """The buckets that changed, with their new content, how far the ledger's clock was read, and the rows to store."""
 
     rev: int
-    buckets: dict[RowKey, Cells]
+    buckets: dict[RowKey, Columns]
     rows: list[dict[str, Any]]
 
 
@@ -37,7 +41,9 @@ def compute(connection: Connection) -> Changes:
     """
     since = int(connection.execute(select(rollup_state.c.rev)).scalar() or 0)
     changed = connection.execute(
-        select(ledger_row.c.width, ledger_row.c.bucket, ledger_row.c.rev).where(ledger_row.c.rev > since)
+        select(ledger_row.c.width, ledger_row.c.bucket, func.max(ledger_row.c.rev).label("rev"))
+        .where(ledger_row.c.rev > since)
+        .group_by(ledger_row.c.width, ledger_row.c.bucket)
     ).all()
     if not changed:
         return Changes(since, {}, [])
@@ -63,46 +69,47 @@ def _compute_tier(
     connection: Connection, width: int, finer: int | None, direct: set[int], fine: set[int], into: Changes
 ) -> None:
     buckets = sorted(direct | fine)
-    old = {row.bucket: row for row in _in_chunks(connection, rollup, width, buckets)}
-    directs = _sums(connection, ledger_row, width, sorted(direct), 0, {})
-    fines = _sums(connection, rollup, finer, sorted(fine), width, into.buckets) if finer else {}
+    half = [bucket for bucket in buckets if bucket not in direct or bucket not in fine]
+    kept = {row.bucket: row for row in _in_chunks(connection, rollup, width, half)} if finer else {}
+    directs = _of_sources(connection, width, sorted(direct))
+    fines = _of_finer(connection, finer, sorted(fine), width, into.buckets) if finer else {}
     for bucket in buckets:
-        before = old.get(bucket)
-        direct_part = directs.get(bucket, {}) if bucket in direct else _part(before, "direct")
-        fine_part = fines.get(bucket, {}) if bucket in fine else _part(before, "fine")
-        into.buckets[RowKey(width, bucket)] = cells_codec.total((direct_part, fine_part))
-        blobs = {"direct": cells_codec.encode(direct_part), "fine": cells_codec.encode(fine_part)}
+        before = kept.get(bucket)
+        direct_part = directs.get(bucket, NOTHING) if bucket in direct else _part(before, "direct")
+        fine_part = fines.get(bucket, NOTHING) if bucket in fine else _part(before, "fine")
+        into.buckets[RowKey(width, bucket)] = columns.total((direct_part, fine_part))
+        blobs = {"direct": columns.encode(direct_part), "fine": columns.encode(fine_part)}
         into.rows.append({"width": width, "bucket": bucket, **blobs})
 
 
-def _part(row: Any, name: str) -> Cells:
-    return cells_codec.decode(getattr(row, name)) if row is not None else {}
+def _part(row: Any, name: str) -> Columns:
+    return columns.decode(getattr(row, name)) if row is not None else NOTHING
 
 
-def _sums(
-    connection: Connection,
-    table: Table,
-    width: int,
-    buckets: list[int],
-    within: int,
-    fresher: Mapping[RowKey, Cells],
-) -> dict[int, Cells]:
-    """Sum the rows of `width` by bucket, or by the bucket of width `within` that holds them.
+def _of_sources(connection: Connection, width: int, buckets: list[int]) -> dict[int, Columns]:
+    """The sum over the sources of each bucket."""
+    blobs: dict[int, list[bytes]] = {}
+    for row in _in_chunks(connection, ledger_row, width, buckets):
+        blobs.setdefault(row.bucket, []).append(row.cells)
+    return {bucket: columns.total_of_blobs(found) for bucket, found in blobs.items()}
+
+
+def _of_finer(
+    connection: Connection, width: int, buckets: list[int], within: int, fresher: Mapping[RowKey, Columns]
+) -> dict[int, Columns]:
+    """The sum of the narrower roll-ups of `width` in each bucket of width `within`.
 
     `fresher`: contents that replace what the table still says.
     """
-    wanted = buckets if not within else [b + step for b in buckets for step in range(0, within, width)]
-    known = {bucket: cells for bucket in wanted if (cells := fresher.get(RowKey(width, bucket))) is not None}
-    for row in _in_chunks(connection, table, width, [bucket for bucket in wanted if bucket not in known]):
-        blobs = (row.cells,) if table is ledger_row else (row.direct, row.fine)
-        parts = [cells_codec.decode(blob) for blob in blobs]
-        known[row.bucket] = cells_codec.total([known.get(row.bucket, {}), *parts])
-    result: dict[int, Cells] = {}
-    for bucket, cells in known.items():
-        into = result.setdefault(bucket // within * within if within else bucket, {})
-        for key, n in cells.items():
-            into[key] = into.get(key, 0) + n
-    return result
+    wanted = [bucket + step for bucket in buckets for step in range(0, within, width)]
+    parts: dict[int, list[Columns]] = {bucket: [] for bucket in buckets}
+    stale = [bucket for bucket in wanted if RowKey(width, bucket) not in fresher]
+    for bucket in wanted:
+        if (found := fresher.get(RowKey(width, bucket))) is not None:
+            parts[bucket // within * within].append(found)
+    for row in _in_chunks(connection, rollup, width, stale):
+        parts[row.bucket // within * within] += [columns.decode(row.direct), columns.decode(row.fine)]
+    return {bucket: columns.total(found) for bucket, found in parts.items()}
 
 
 def _in_chunks(connection: Connection, table: Table, width: int, buckets: list[int]) -> Iterable[Any]:
@@ -118,14 +125,19 @@ def _set_rev(connection: Connection, rev: int) -> None:
 
 def read(database: Database, width: int, start: float, end: float | None = None) -> Iterable[tuple[RowKey, Cells]]:
     """Every roll-up of a width that begins in [start, end), or from `start` on, in time order."""
+    for key, found in read_columns(database, width, start, end):
+        yield key, found.as_cells()
+
+
+def read_columns(
+    database: Database, width: int, start: float, end: float | None = None
+) -> Iterable[tuple[RowKey, Columns]]:
+    """The same as arrays; a few roll-ups are in memory at a time."""
     query = select(rollup).where(rollup.c.width == width, rollup.c.bucket >= start).order_by(rollup.c.bucket)
     with database.read() as connection:
-        rows = connection.execute(query if end is None else query.where(rollup.c.bucket < end)).all()
-    for row in rows:
-        yield (
-            RowKey(width, row.bucket),
-            cells_codec.total((cells_codec.decode(row.direct), cells_codec.decode(row.fine))),
-        )
+        options = connection.execution_options(yield_per=_READ_AT_ONCE)
+        for row in options.execute(query if end is None else query.where(rollup.c.bucket < end)):
+            yield RowKey(width, row.bucket), columns.total((columns.decode(row.direct), columns.decode(row.fine)))
 
 
 def prune(connection: Connection, width: int, before: float) -> int:

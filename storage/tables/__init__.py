@@ -7,7 +7,16 @@ from storage.tables.generations import generation, kept_text, sample, score, spa
 from storage.tables.ledger import ledger_clock, ledger_measure, ledger_row, ledger_series, rollup, rollup_state
 from storage.tables.people import api_token, audit, silence
 from storage.tables.rollout import canary, deployment
-from storage.tables.slo import alert_event, alert_state, evaluation, lease, measure_plan, slo_revision, slo_status
+from storage.tables.slo import (
+    alert_event,
+    alert_state,
+    evaluation,
+    lease,
+    measure_plan,
+    slo_revision,
+    slo_status,
+    slo_status_block,
+)
 
 __all__ = [
     "alert_cursor",
@@ -39,6 +48,7 @@ __all__ = [
     "silence",
     "slo_revision",
     "slo_status",
+    "slo_status_block",
     "source",
     "span",
     "target_health",

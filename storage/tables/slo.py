@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, LargeBinary, Table, Text
 
 from storage.tables.base import metadata
 
@@ -33,6 +33,15 @@ slo_status = Table(
     Column("group_key", Text, primary_key=True),
     Column("watermark", Float, nullable=False),
     Column("status", JSON, nullable=False),
+)
+
+# Groups at rest, all of an SLO in one blob of `storage.status_blocks`; the others have their rows in slo_status.
+slo_status_block = Table(
+    "slo_status_block",
+    metadata,
+    Column("slo", Text, primary_key=True),
+    Column("watermark", Float, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 alert_state = Table(

@@ -13,7 +13,7 @@ from core.measures import TARGET_TIME, Measure
 from slo_engine.book import Account, Book
 from slo_engine.burn import Revision, spent
 from slo_engine.compile import compile_slo
-from slo_engine.specs.model import Alerting, EventRatio, Place, RateSlices, SignalMetric, Slo
+from slo_engine.specs.model import Alerting, EventRatio, Latency, Place, RateSlices, SignalMetric, Slo
 from storage.ledger.dictionary import Atom
 from storage.ledger.rows import RowKey
 
@@ -30,7 +30,7 @@ ATOMS = {
 FOREVER = {tier.width: 1e12 for tier in TIERS}
 
 
-def an_slo(indicator: EventRatio | RateSlices) -> Slo:
+def an_slo(indicator: EventRatio | Latency | RateSlices) -> Slo:
     return Slo(
         name="x",
         group="x",

@@ -102,7 +102,7 @@ def test_steps_that_cannot_be_placed_in_time_are_no_evidence() -> None:
     rows = one.steps(BEGIN + 2200 * 60, BEGIN + 2245 * 60, 300)
     for at, row in enumerate(rows):
         row[SPREAD] = 300_000
-        one.strips[300].put(BEGIN + 2200 * 60 + at * 300, row)
+        one.strips[300].track.put(BEGIN + 2200 * 60 + at * 300, row)
     assert read(one, 2244).findings["page"].level is Level.BELOW
 
 
@@ -121,7 +121,7 @@ def test_a_memory_that_forgot_its_minutes_says_the_same() -> None:
     minutes = failing(1000, 2210, 2222, 2231, 2243) | {2300: (0, 3)}
     whole, short = account(minutes), account(minutes)
     end = BEGIN + 2304 * 60
-    short.strips[60].trim(end - 7 * 3600)
+    short.strips[60].track.trim(end - 7 * 3600)
     assert read(whole, 2303).findings == read(short, 2303).findings
 
 
