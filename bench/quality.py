@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bench.harness import Table, figure, guarded, python, require_equal
 from core.statistics.quality import ALPHA, interval, log_e
-from slo_engine.evaluate import MIN_BAD_EVENTS
+from slo_engine.low_traffic import MIN_BAD_EVENTS
 
 _RATES = (0.001, 0.01, 0.05, 0.2)
 _Z = 1.959964

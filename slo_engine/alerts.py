@@ -11,9 +11,10 @@ from core.measures import Group, group_key
 from slo_engine.absence import Sign
 from slo_engine.conditions import Reason
 from slo_engine.evaluate import Stand, suspects
+from slo_engine.low_traffic import FALSE_ALERT_AFTER
 from slo_engine.periods import period_seconds
 from slo_engine.specs.model import GaugeThreshold, Latency, QueryRatio, SumRatio, TimeSlices
-from slo_engine.status import Reading, iso
+from slo_engine.status import Finding, Reading, evidence_text, iso
 from storage.alerts import AlertEvent
 
 BURN = "ErrorBudgetBurn"
@@ -43,6 +44,8 @@ def burn_event(
     evidence = {
         "burn_rates": {render(w): _rounded(s.rate) for w, s in sorted(reading.windows.items())},
         "condition": _condition(stand),
+        "decided_by": "burn rate" if stand.finding is None else "few events",
+        "few_events": _few_events(stand.finding),
         "bad_events": {render(w): s.bad for w, s in sorted(reading.windows.items())},
         "total_events": {render(w): s.counts.total for w, s in sorted(reading.windows.items())},
         "budget_remaining": _rounded(reading.period.remaining),
@@ -132,6 +135,8 @@ def _summary(reading: Reading, stand: Stand, transition: str) -> str:
     row = stand.row
     if row is None:
         return f"{who}: the error budget burns too fast."
+    if stand.finding is not None:
+        return f"{who}: few events, and {evidence_text(stand.finding)}."
     rate = reading.windows[row.long].rate
     times = f"{rate:.1f} times too fast" if rate is not None else "too fast"
     return f"{who}: the error budget burns {times} over {render(row.long)}."
@@ -182,6 +187,23 @@ def _condition(stand: Stand) -> dict[str, Any] | None:
     if row is None:
         return None
     return {"long": render(row.long), "short": render(row.short), "factor": float(row.factor)}
+
+
+def _few_events(finding: Finding | None) -> dict[str, Any] | None:
+    """The detector's evidence, and what is promised of it."""
+    if finding is None:
+        return None
+    return {
+        "bad": finding.bad,
+        "total": finding.total,
+        "since": iso(finding.since),
+        "e_value": _rounded(finding.value),
+        "threshold": finding.threshold,
+        "burn_rate_at_least": _rounded(finding.burn_at_least),
+        "limit": float(finding.row.factor),
+        "false_alert_after": render(FALSE_ALERT_AFTER[finding.row.severity]),
+        "groups": finding.groups,
+    }
 
 
 def _rounded(value: float | None) -> float | None:

@@ -10,9 +10,8 @@ from slo_engine.book import Book
 from slo_engine.burn import Revision
 from slo_engine.compile import compile_slo, layers_present
 from slo_engine.conditions import Alert, Level, decide
-from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
+from slo_engine.evaluate import Stand, policy_of, read_groups, revisions_of, severities, stand
 from slo_engine.exclusions.counts import ExcludedCounts
-from slo_engine.groups import formula_of
 from slo_engine.specs.model import Slo
 from slo_engine.timeslices.past import with_verdicts
 from storage.database import Database
@@ -43,14 +42,14 @@ def backtest(
     changes: list[Change] = []
     for minute in minutes:
         for formula, accounts in zip(book.formulas, book.accounts, strict=True):
-            for group, account in sorted(left_out.net(formula.slo, accounts).items()):
-                of_group = formula_of(formula, group)
-                policy = policy_of(of_group)
-                reading = read_group(of_group, group, account, minute, policy, revisions_of(formula, revisions))
+            net = left_out.net(formula.slo, accounts)
+            in_force = revisions_of(formula, revisions)
+            for reading in read_groups(formula, net, minute, policy_of(formula), in_force):
+                policy = policy_of(reading.formula)
                 for severity in severities(formula.slo):
-                    key = (formula.slo.name, group_key(group), severity)
+                    key = (formula.slo.name, group_key(reading.group), severity)
                     judged = stand(reading, policy, severity)
-                    if left_out.any(formula.slo, group, minute):
+                    if left_out.any(formula.slo, reading.group, minute):
                         judged = Stand(Level.UNKNOWN, None, None)
                     decision = decide(alerts.get(key, Alert()), judged.level, judged.coverage, minute, judged.hold)
                     alerts[key] = decision.alert

@@ -101,6 +101,14 @@ class Account:
             total += self.strips[width].sum(low, high)
         return Counts(*total.tolist())
 
+    def steps(self, start: int, end: int, width: int) -> Numbers:
+        """The columns of each bucket of a width in [start, end); the last, up to `end`, is summed from minutes."""
+        whole = start_of(end, width)
+        found = self.strips[width].rows(start, whole)
+        if whole == end:
+            return found
+        return np.concatenate([found, self.strips[MINUTES.width].rows(whole, end).sum(axis=0, keepdims=True)])
+
     def since(self) -> float | None:
         """When counting began, as far as is remembered."""
         tracks = {width: strip.track for width, strip in self.strips.items()}

@@ -12,10 +12,13 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from core.buckets import MINUTES, start_of
 from core.measures import Group
 from slo_engine.book import Account, Counts
-from slo_engine.compile import Formula
+from slo_engine.compile import TOTAL, Formula
 from slo_engine.groups import override_of
 from slo_engine.specs.model import Override, SumRatio
 
@@ -81,6 +84,12 @@ def spent(
 def bad_of(formula: Formula, counts: Counts) -> int:
     """Bad events (a ratio of sums: its numerator) in ledger units."""
     return counts.total - counts.part if formula.part_is_good else counts.part
+
+
+def bad_of_each(formula: Formula, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Bad and all events (ledger units) of each of the book's rows."""
+    part, total = rows[:, 0], rows[:, TOTAL]
+    return (total - part if formula.part_is_good else part), total
 
 
 def budget_of(formula: Formula) -> Fraction:

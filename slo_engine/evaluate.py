@@ -11,16 +11,14 @@ from slo_engine.book import Account
 from slo_engine.burn import Revision, Spent, budget_of, spent
 from slo_engine.compile import Formula
 from slo_engine.conditions import Level
+from slo_engine.groups import formula_of
+from slo_engine.low_traffic import active, few, with_finding
 from slo_engine.periods import period_seconds
-from slo_engine.specs.model import EventRatio, Latency, QueryRatio, Slo, SumRatio, TimeSlices
-from slo_engine.status import Reading
+from slo_engine.specs.model import Slo, SumRatio, TimeSlices
+from slo_engine.status import Finding, Reading
 from slo_engine.windows import BurnPolicy, BurnRow, in_steps, policy_for
 
 _ONE_PERCENT = Fraction(1, 100)
-
-MIN_BAD_EVENTS = 5
-"""A page or ticket over events needs this many bad ones in its long window: at 99 % a single failure among six requests
-an hour already burns 14.4 times too fast, and one unlucky request must wake nobody."""
 
 
 SUSPECTS = 10
@@ -28,11 +26,15 @@ SUSPECTS = 10
 
 
 class Stand(NamedTuple):
-    """How a severity stands: its level, the row that decided, and the coverage of the recent past."""
+    """How a severity stands: its level, the row that decided, and the coverage of the recent past.
+
+    `finding`: the evidence, where events are too few for rows and the detector decided.
+    """
 
     level: Level
     row: BurnRow | None
     coverage: float | None
+    finding: Finding | None = None
 
     @property
     def hold(self) -> float:
@@ -80,6 +82,36 @@ def read_group(
     return Reading(formula, group, period, burns, account.since(), frozenset(account.cuts))
 
 
+def read_groups(
+    formula: Formula, accounts: Mapping[Group, Account], end: int, policy: BurnPolicy, revisions: Sequence[Revision]
+) -> list[Reading]:
+    """Read every group of an SLO at a minute's edge, and weigh the evidence where events are few.
+
+    `policy` is that of the SLO; a group with a target of its own has its own.
+    """
+    readings = []
+    for group, own in sorted(accounts.items()):
+        of_group = formula_of(formula, group)
+        table = policy if of_group is formula else policy_of(of_group)
+        readings.append(read_group(of_group, group, own, end, table, revisions))
+    groups = active(readings, policy)
+    return [weighed(one, accounts[one.group], end, revisions, groups, formula, policy) for one in readings]
+
+
+def weighed(
+    reading: Reading,
+    account: Account,
+    end: int,
+    revisions: Sequence[Revision],
+    groups: int,
+    formula: Formula,
+    policy: BurnPolicy,
+) -> Reading:
+    """A reading with what the detector finds; `formula` and `policy` are those of the SLO."""
+    table = policy if reading.formula is formula else policy_of(reading.formula)
+    return with_finding(reading, account, table, [one.of(reading.group) for one in revisions], end, groups)
+
+
 def stand(reading: Reading, policy: BurnPolicy, severity: str) -> Stand:
     """The worst level over the rows of one severity."""
     rows = [row for row in policy.rows if row.severity == severity]
@@ -88,20 +120,22 @@ def stand(reading: Reading, policy: BurnPolicy, severity: str) -> Stand:
     for wanted in (Level.ABOVE, Level.SHORT_ONLY):
         hit = next((row for level, row in levels if level is wanted), None)
         if hit is not None:
-            return Stand(wanted, hit, coverage)
+            decided = _finding(reading, hit)
+            return Stand(wanted, decided.row if decided else hit, coverage, decided)
     unknown = any(level is Level.UNKNOWN for level, _ in levels)
-    return Stand(Level.UNKNOWN if unknown else Level.BELOW, None, coverage)
+    return Stand(Level.UNKNOWN if unknown else Level.BELOW, None, coverage, reading.findings.get(severity))
 
 
 def _level(reading: Reading, row: BurnRow) -> Level:
     short, long = reading.windows[row.short], reading.windows[row.long]
     if not short.known:
         return Level.UNKNOWN
-    if not _above(short, row):
-        return Level.BELOW if short.counts.total or short.counts.covered else Level.UNKNOWN
-    if _above(long, row) and _enough(reading.formula, long):
-        return Level.ABOVE
-    return Level.SHORT_ONLY
+    finding = _finding(reading, row)
+    if finding is None and _above(short, row):
+        return Level.ABOVE if _above(long, row) else Level.SHORT_ONLY
+    if finding is not None and finding.level is not Level.BELOW:
+        return finding.level
+    return Level.BELOW if short.counts.total or short.counts.covered else Level.UNKNOWN
 
 
 def _above(window: Spent, row: BurnRow) -> bool:
@@ -110,11 +144,10 @@ def _above(window: Spent, row: BurnRow) -> bool:
     return bool(window.allowed) and (window.bad > limit or (row.inclusive and window.bad == limit))
 
 
-def _enough(formula: Formula, long: Spent) -> bool:
-    indicator = formula.slo.indicator
-    minutes = isinstance(indicator, QueryRatio) and indicator.minutes > 0
-    events = isinstance(indicator, EventRatio | QueryRatio | Latency) and not minutes
-    return not events or long.bad >= MIN_BAD_EVENTS
+def _finding(reading: Reading, row: BurnRow) -> Finding | None:
+    """What the detector says in the row's place, where the row's long window holds too few events."""
+    found = reading.findings.get(row.severity)
+    return found if found is not None and few(reading.formula, reading.windows[row.long], row) else None
 
 
 def suspects(readings: Iterable[Reading], window: int, group: Group) -> list[dict[str, object]]:

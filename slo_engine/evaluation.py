@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from core.measures import Group, group_key
-from slo_engine import sheet, status_columns
+from slo_engine import low_traffic, sheet, status_columns
 from slo_engine.book import Account, Book
 from slo_engine.burn import Revision
-from slo_engine.compile import Formula
-from slo_engine.evaluate import SUSPECTS, policy_of, read_group
+from slo_engine.compile import TOTAL, Formula
+from slo_engine.evaluate import SUSPECTS, policy_of, read_group, weighed
 from slo_engine.groups import formula_of
 from slo_engine.sheet import Numbers, Truths
 from slo_engine.specs.model import EventRatio, GaugeThreshold, Latency, QueryRatio, RateSlices, SumRatio
@@ -69,7 +69,8 @@ class Evaluation:
     def alarming(self, severities: Iterable[str]) -> Truths:
         """The groups whose alerts may begin, or go on."""
         wanted = set(severities)
-        return self._sheet.alarming(row for row in self.policy.rows if row.severity in wanted)
+        by_rate = self._sheet.alarming(row for row in self.policy.rows if row.severity in wanted)
+        return by_rate | low_traffic.in_sight(self.one.formula, self._sheet, self.policy)
 
     @property
     def alike(self) -> bool:
@@ -82,8 +83,19 @@ class Evaluation:
         """The places of all groups."""
         return np.arange(len(self.groups))
 
+    @cached_property
+    def _active(self) -> int:
+        """Groups with events in the longest window: those that could give a false alert."""
+        longest = max((row.long for row in self.policy.rows), default=0)
+        return int((self._sheet.windows[longest].counts[:, TOTAL] > 0).sum()) if longest else 0
+
     def reading(self, place: int) -> Reading:
-        """One group, exactly; what `read_group` says of it."""
+        """One group, exactly; what `read_groups` says of it."""
+        plain = self._plain(place)
+        account = self._accounts[plain.group]
+        return weighed(plain, account, self._end, self._revisions, self._active, self.one.formula, self.policy)
+
+    def _plain(self, place: int) -> Reading:
         group = self.groups[place]
         account = self.one.accounts[group]
         if not self.alike:
@@ -99,7 +111,7 @@ class Evaluation:
         found = self._suspects.get(window)
         if found is None:
             places = sorted(self._sheet.worst(window, SUSPECTS), key=self.groups.__getitem__)
-            found = self._suspects[window] = [self.reading(place) for place in places]
+            found = self._suspects[window] = [self._plain(place) for place in places]
         return found
 
     def at_rest(self, places: Numbers) -> StatusBlock:

@@ -6,22 +6,45 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from math import inf
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from core.durations import render
 from core.measures import Group
 from slo_engine.burn import Spent
 from slo_engine.compile import Cut, Formula
-from slo_engine.conditions import State
+from slo_engine.conditions import Level, State
 from slo_engine.specs.model import Latency, SumRatio
+from slo_engine.windows import BurnRow
 
 PARTIAL = 0.95
 BLIND = 0.5
 INEXACT = "not exact: each minute counts what PromQL queries said at its end"
 
 
+class Finding(NamedTuple):
+    """What the detector for few events says in place of a burn row: its level, and the evidence with its threshold.
+
+    `bad` of `total` events since `since` (Unix seconds), where the likeliest breach began; the budget burns at
+    `burn_at_least` or faster, None where that is not shown. `groups`: those among which the promise is shared.
+    """
+
+    level: Level
+    row: BurnRow
+    value: float
+    threshold: float
+    groups: int
+    since: int | None = None
+    bad: int = 0
+    total: int = 0
+    burn_at_least: float | None = None
+
+
 class Reading(NamedTuple):
-    """One group of one SLO at one evaluation: the period's budget, each window's burn, and the policy's levels."""
+    """One group of one SLO at one evaluation: the period's budget, each window's burn, and the detector's findings.
+
+    `findings`: by severity, those that the detector for few events decides.
+    """
 
     formula: Formula
     group: Group
@@ -29,6 +52,7 @@ class Reading(NamedTuple):
     windows: Mapping[int, Spent]
     since: float | None
     cuts: frozenset[Cut] = frozenset()
+    findings: Mapping[str, Finding] = MappingProxyType({})
 
 
 def coverage_reason(coverage: float | None, total: int) -> str | None:
@@ -82,8 +106,21 @@ def _reasons(reading: Reading) -> Iterable[str]:
                 break
     if not reading.formula.slo.exact:
         yield INEXACT
+    for severity, finding in reading.findings.items():
+        if finding.bad:
+            yield f"{severity} by evidence, events are few: {evidence_text(finding)}"
     for lower, upper in sorted(reading.cuts):
         yield cut_note(reading.formula, lower, upper)
+
+
+def evidence_text(finding: Finding) -> str:
+    """What the detector saw, in words."""
+    seen = f"{finding.bad} of {finding.total} bad since {iso(finding.since)}"
+    if not finding.value:
+        return f"{seen}, all at once, which is no evidence"
+    bound = finding.burn_at_least
+    burn = "" if bound is None else f", which is a burn rate of at least {bound:.3g}"
+    return f"{seen}, evidence {finding.value:.2g} of {finding.threshold:.2g}{burn}"
 
 
 def cut_note(formula: Formula, lower: float, upper: float) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from bench.fleets import Fleet, Ints
 from slo_engine.compile import Formula
 from slo_engine.conditions import Alert, Level, State, decide
-from slo_engine.evaluate import MIN_BAD_EVENTS, policy_of
+from slo_engine.evaluate import policy_of
+from slo_engine.low_traffic import MIN_BAD_EVENTS
 from slo_engine.specs.model import Slo
 from slo_engine.windows import BurnRow
 

@@ -12,6 +12,7 @@ from slo_engine.book import KEEP, Account, Book, Counts
 from slo_engine.compile import PART, Formula, Term, pick_named
 from slo_engine.exclusions.round import COUNTS, MINUTE, excluded_name
 from slo_engine.specs.model import Slo, TimeSlices
+from slo_engine.track import Numbers
 from storage.ledger.cells import Cells
 from storage.ledger.columns import Columns
 from storage.ledger.dictionary import Atom
@@ -29,6 +30,11 @@ class NetAccount(Account):
         """Sum [start, end) without what is excluded."""
         out = self._out.window(start, end)
         return Counts(*(n - less for n, less in zip(self._whole.window(start, end), out, strict=True)))
+
+    def steps(self, start: int, end: int, width: int) -> Numbers:
+        """The columns of each bucket of a width without what is excluded."""
+        found: Numbers = self._whole.steps(start, end, width) - self._out.steps(start, end, width)
+        return found
 
 
 class LeftOut(NamedTuple):

@@ -13,7 +13,8 @@ from math import ceil
 from typing import NamedTuple
 
 from slo_engine.conditions import Level
-from slo_engine.evaluate import MIN_BAD_EVENTS, Stand
+from slo_engine.evaluate import Stand
+from slo_engine.low_traffic import MIN_BAD_EVENTS
 from slo_engine.quality.reading import Reading, Sample
 from slo_engine.windows import BurnPolicy, BurnRow
 

@@ -7,13 +7,14 @@ from enum import Enum
 from core.durations import MINUTE
 from slo_engine.compile import Formula
 from slo_engine.conditions import CALM_TICKS
-from slo_engine.evaluate import MIN_BAD_EVENTS, policy_of
+from slo_engine.evaluate import policy_of
+from slo_engine.low_traffic import MIN_BAD_EVENTS
 from slo_engine.specs.model import EventRatio, Latency, QueryRatio, Slo
 from slo_engine.windows import BurnPolicy, workbook_for
 
 
 class RulePolicy(Enum):
-    """`burnline`: the engine's tables, its least number of bad events, and its second calm evaluation.
+    """`burnline`: the engine's tables and its second calm evaluation; five bad events, where it asks its detector.
 
     `workbook`: the workbook's rows at any target and period, with the engine's other conditions.
     `sloth`: the workbook's rows and nothing else, as Sloth writes them.

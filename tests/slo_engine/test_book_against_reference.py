@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +15,8 @@ from core.measures import TARGET_TIME, Group, Measure, group_key
 from slo_engine.book import KEEP, Book
 from slo_engine.burn import Revision
 from slo_engine.compile import Formula, compile_slo
-from slo_engine.conditions import State
-from slo_engine.evaluate import policy_of, read_group
+from slo_engine.conditions import Level, State
+from slo_engine.evaluate import policy_of, read_group, read_groups, stand
 from slo_engine.evaluation import Evaluation, Measured
 from slo_engine.specs.model import EventRatio, Latency, SignalMetric
 from slo_engine.status import row
@@ -119,18 +120,33 @@ def test_who_alarms_and_what_is_said_of_the_others_is_as_one_by_one(
         if not book.accounts[index]:
             continue
         evaluation = Evaluation(Measured(book, index), stop, revisions)
-        found = evaluation.alarming(("page", "ticket")).tolist()
+        found = evaluation._sheet.alarming(evaluation.policy.rows).tolist()
         expected = [alarms(one, group, stop, policy_of(one.formula), revisions) for group in evaluation.groups]
         assert found == expected
+        _at_rest_or_looked_at(evaluation, found)
         _said_alike(evaluation, FORMULAS[index], stop, revisions)
+
+
+def _at_rest_or_looked_at(evaluation: Evaluation, by_rate: list[bool]) -> None:
+    """Who is not looked at has nothing to say: neither by its rates nor by the evidence of few events."""
+    looked_at = evaluation.alarming(("page", "ticket")).tolist()
+    assert all(one or not rate for one, rate in zip(looked_at, by_rate, strict=True))
+    for place in np.flatnonzero(~np.array(looked_at, bool)).tolist():
+        reading = evaluation.reading(place)
+        assert not any(finding.bad for finding in reading.findings.values())
+        for severity in ("page", "ticket"):
+            assert stand(reading, evaluation.policy, severity).level in (Level.BELOW, Level.UNKNOWN)
 
 
 def _said_alike(evaluation: Evaluation, formula: Formula, stop: int, revisions: list[Revision]) -> None:
     everybody = evaluation.everybody()
     said = dict(status_blocks.rows(status_blocks.encode(evaluation.at_rest(everybody))))
+    whole = {
+        one.group: one for one in read_groups(formula, evaluation.one.accounts, stop, policy_of(formula), revisions)
+    }
     for place, (group, account) in enumerate(evaluation.one.accounts.items()):
         reading = read_group(formula, group, account, stop, policy_of(formula), revisions)
-        assert evaluation.reading(place) == reading
+        assert evaluation.reading(place) == whole[group]
         assert said[group_key(group)] == row(reading, State.OK)
         assert list(said[group_key(group)]) == list(row(reading, State.OK))
 

@@ -44,7 +44,8 @@ def test_the_row_says_that_it_is_not_exact(world: World) -> None:
     world.tick(START + 3600)
     found = world.status("asked")
     assert (found["good"], found["total"], found["sli"], found["coverage"]) == (5880, 6000, 0.98, 1.0)
-    assert (found["exact"], found["reason"]) == (False, INEXACT)
+    assert found["exact"] is False
+    assert found["reason"].startswith(INEXACT)
 
 
 def test_minutes_without_an_answer_lower_the_coverage(world: World) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.durations import render
-from slo_engine.evaluate import MIN_BAD_EVENTS
 from slo_engine.lint.facts import Traffic
 from slo_engine.lint.model import Hit, Rule, Subject
 from slo_engine.specs.model import EventRatio, Latency, QueryRatio, Slo
@@ -58,8 +57,8 @@ def _says(row: BurnRow, least: Traffic, needed: float, thin: int, groups: int) -
 
 
 _ADVICE = (
-    f"measure by fewer labels, or judge it by tickets alone (burnline/page: 'false'); Burnline waits for "
-    f"{MIN_BAD_EVENTS} bad events, so a small outage may not page at all"
+    "measure by fewer labels, or judge it by tickets alone (burnline/page: 'false'); Burnline pages by evidence here, "
+    "which takes several failures, so a small outage may not page at all"
 )
 
 RULE = Rule("low-traffic", "warning", "a paging window with so few events that one failure is enough", check)

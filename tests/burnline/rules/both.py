@@ -12,14 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from bench.replayed import replay
 from burnline.raw_series import signals_of_engines
 from core import yaml
+from slo_engine import evaluate
+from slo_engine.conditions import Level
 from slo_engine.evaluate import severities
 from slo_engine.rules import RulePolicy, generate, render_groups
 from slo_engine.specs import load
 from slo_engine.specs.model import Slo
+from slo_engine.status import Reading
+from slo_engine.windows import BurnRow
 
 BEGIN = 1_767_571_200
 """A whole day: promtool's clock begins at 0, which is one too."""
@@ -73,8 +78,9 @@ def rules_of(slos: Sequence[Slo], engines: Sequence[str] = (), policy: RulePolic
 
 
 def by_burnline(history: History, slos: Sequence[Slo]) -> Alerts:
-    """What Burnline's engine decides."""
-    replayed = replay(history.openmetrics(), slos, live=False)
+    """What Burnline's engine decides, by rates: where events are few the rules have no detector to ask."""
+    with patch.object(evaluate, "_level", _by_rates):
+        replayed = replay(history.openmetrics(), slos, live=False)
     found: Alerts = {minute: set() for minute in range(1, history.minutes + 1)}
     for slo in slos:
         for group in replayed.groups(slo.name):
@@ -83,6 +89,16 @@ def by_burnline(history: History, slos: Sequence[Slo]) -> Alerts:
                 for minute in replayed.firing(slo.name, group, severity):
                     found[(minute - BEGIN) // 60].add(tuple(sorted(labels.items())))
     return found
+
+
+def _by_rates(reading: Reading, row: BurnRow) -> Level:
+    short, long = reading.windows[row.short], reading.windows[row.long]
+    if not short.known:
+        return Level.UNKNOWN
+    if not evaluate._above(short, row):
+        return Level.BELOW if short.counts.total or short.counts.covered else Level.UNKNOWN
+    enough = long.bad >= RulePolicy.BURNLINE.least_bad(reading.formula.slo)
+    return Level.ABOVE if enough and evaluate._above(long, row) else Level.SHORT_ONLY
 
 
 def expect(rules: str, history: History, alerts: Alerts, folder: Path) -> str:
