@@ -30,7 +30,10 @@ def check(settings: Settings) -> list[str]:
         notes.append(f"raw series are sent to {_count(remotes, 'engine')}")
     if not settings.alerting.receivers:
         notes.append("note: no receivers: incidents open on the page, and nobody is paged")
-    if not settings.collector.scrape and not settings.collector.prometheus:
+    receiver = settings.collector.remote_write_receiver
+    if receiver.enabled:
+        notes.append(f"remote write is received on http://{receiver.host}:{receiver.port}/api/v1/write")
+    if not settings.collector.scrape and not settings.collector.prometheus and not receiver.enabled:
         notes.append("note: no scrape jobs and no Prometheus servers: nothing is measured")
     if settings.collector.shard != "0" and settings.database_url.startswith("sqlite"):
         raise ConfigError("several collector shards need PostgreSQL: set storage.url, or leave collector.shard at '0'")

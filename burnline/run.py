@@ -29,21 +29,27 @@ def _open(settings: Settings) -> Database:
 def collector(settings: Settings) -> None:
     """Scrape, read, receive and count until told to stop."""
     from burnline.check import require_loopback  # noqa: PLC0415 - each part pays only for its own imports
-    from collector.metrics import CollectorMetrics, OtlpMetrics, PrometheusMetrics  # noqa: PLC0415
+    from collector.metrics import CollectorMetrics, OtlpMetrics, PrometheusMetrics, PushMetrics  # noqa: PLC0415
     from collector.otlp.server import OtlpReceiver  # noqa: PLC0415
     from collector.promql.service import PrometheusReaders  # noqa: PLC0415
+    from collector.push.otlp.route import metrics_route  # noqa: PLC0415
+    from collector.push.server import PushReceiver  # noqa: PLC0415
     from collector.shard import CollectorShard  # noqa: PLC0415
 
     prepare("collector")
     require_loopback("collector.otlp.host", settings.collector.otlp.host)
+    require_loopback("collector.remote_write_receiver.host", settings.collector.remote_write_receiver.host)
     metrics, clock, database = CollectorMetrics(), SystemClock(), _open(settings)
     serve_metrics(metrics.registry, settings.metrics_ports.collector)
     watched = settings.collector.model_copy(update={"scrape": (*settings.collector.scrape, *_own_job(settings))})
     parts = [CollectorShard(database, settings.storage.directory, watched, clock, metrics).run]
     parts.append(PrometheusReaders(database, watched, clock, PrometheusMetrics(metrics.registry)).run)
+    pushed = PushReceiver(database, settings.storage.directory, watched, clock, PushMetrics(metrics.registry))
+    parts.append(pushed.run)
+    points = metrics_route(database, settings.storage.directory, watched, clock, metrics.registry)
     if settings.collector.otlp.enabled:
         otlp_metrics = OtlpMetrics(metrics.registry)
-        parts.append(OtlpReceiver(database, watched, settings.text_key_file, clock, otlp_metrics).run)
+        parts.append(OtlpReceiver(database, watched, settings.text_key_file, clock, otlp_metrics, points).run)
     _collect_garbage_rarely()
     run_until_signal(lambda stop: _together(stop, parts))
 

@@ -18,7 +18,7 @@ import zstandard
 
 from collector.counters import Columns, Reading, Table, cells_of, readings
 from collector.frozen import Stillness
-from collector.increments import Advance, Increment, Last, Page, Rise, TargetState, advance
+from collector.increments import Advance, Increment, Last, Page, Rise, TargetState, added, advance
 from collector.measures import Coverage, Layout
 from collector.placing import Span
 from core.buckets import MINUTES
@@ -45,11 +45,12 @@ class Mark(Enum):
 
 
 class CountedPage(NamedTuple):
-    """A good scrape as the counter takes it."""
+    """A good scrape as the counter takes it. `since`: its counters tell what was added since then (Unix seconds)."""
 
     page: Page
     layout: Layout
     gauges: tuple[tuple[Atom, float], ...]
+    since: float | None = None
 
 
 class Outcome(NamedTuple):
@@ -109,7 +110,10 @@ class SourceCounter:
     def accept(self, counted: CountedPage, now: float) -> Outcome:
         """Count a good scrape."""
         page = counted.page
-        step = advance(self.state, page, self.watched_since, self.covered_until)
+        if counted.since is None:
+            step = advance(self.state, page, self.watched_since, self.covered_until)
+        else:
+            step = added(self.state, page, counted.since)
         worked = _worked(counted.layout, step)
         frozen = self._stillness.look(page.time, counted.gauges, moved=worked)
         self._remember_groups(counted.layout.coverage)

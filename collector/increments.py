@@ -232,6 +232,19 @@ def advance(before: TargetState | None, page: Page, watched_since: float, discov
     )
 
 
+def added(before: TargetState | None, page: Page, since: float) -> Advance:
+    """A page whose counters tell what was added since a time (Unix seconds): no rule has anything to say, and nothing
+    of them is remembered."""
+    begin = min(max(since, since if before is None else before.time), page.time)
+    increments = [
+        Increment(key, Verdict.COUNTED, reading.values, begin, page.time)
+        for key, reading in page.counters.items()
+        if any(reading.values)
+    ]
+    state = TargetState(page.time, page.process_start, page.complete, page.revision, {})
+    return Advance(increments, state, True, begin, False, ())
+
+
 def _rise(before: TargetState, page: Page, process: _Process) -> Rise | None:
     """The plain case, which the rules would count alike: the same counters of the same process, and none fell."""
     if process is not _Process.SAME or before.falls or page.time <= before.time:

@@ -260,3 +260,51 @@ class PrometheusMetrics:
             ["server", "reason"],
             registry=registry,
         )
+
+
+class PushMetrics:
+    """What a receiver of pushed series says of itself, in the collector's registry; `of` begins the names."""
+
+    def __init__(self, registry: CollectorRegistry, of: str = "burnline_push") -> None:
+        self.listening = Gauge(f"{of}_listening", "Whether pushed series are received: 0 or 1.", registry=registry)
+        self.requests = Counter(
+            f"{of}_requests", "Requests by the HTTP status of their answer.", ["code"], registry=registry
+        )
+        self.samples = Counter(f"{of}_samples", "Samples that pages were made of.", registry=registry)
+        self.old_samples = Counter(
+            f"{of}_old_samples",
+            "Samples that were there, or whose page was settled before they came.",
+            registry=registry,
+        )
+        self.dropped = Counter(
+            f"{of}_dropped_samples",
+            "Samples that are not taken, by reason: no_target, not_selected, replica, past, future, native_histogram, "
+            "rejected.",
+            ["reason"],
+            registry=registry,
+        )
+        self.pages = Counter(f"{of}_pages", "Pages by what became of them.", ["verdict"], registry=registry)
+        self.open_samples = Gauge(
+            f"{of}_open_samples", "Samples that wait for the rest of their pages.", registry=registry
+        )
+        self.targets = Gauge(f"{of}_targets", "Targets that are pushed and counted.", registry=registry)
+        self.refused = Gauge(
+            f"{of}_refused_targets", "Targets that are counted elsewhere, and not here.", registry=registry
+        )
+        self.keep_failures = Counter(
+            f"{of}_keep_failures", "Commits that failed; senders send again.", ["reason"], registry=registry
+        )
+        self.flush_failures = Counter(
+            f"{of}_flush_failures",
+            "Commits of counts that failed; their content goes with the next.",
+            ["reason"],
+            registry=registry,
+        )
+        self.conflicts = Counter(
+            f"{of}_checkpoint_conflicts", "Targets that another writer had counted first.", registry=registry
+        )
+        self.raw_samples_dropped = Counter(
+            f"{of}_raw_samples_dropped",
+            "Raw samples given up because the disk is full; counts are never given up.",
+            registry=registry,
+        )

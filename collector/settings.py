@@ -315,6 +315,18 @@ class ScrapeJob(_Settings):
         return self
 
 
+def _target_selectors(value: tuple[str, ...]) -> tuple[str, ...]:
+    """ValueError where one selects by metric names."""
+    for text in value:
+        try:
+            selector = parse_selector(text)
+        except ParseError as error:
+            raise ValueError(str(error)) from None
+        if selector.metric or any(matcher.name == "__name__" for matcher in selector.matchers):
+            raise ValueError(f"{text!r} names a metric: select targets by their labels, what is counted is known")
+    return value
+
+
 class PrometheusServer(_Settings):
     """A server with Prometheus's HTTP API that already holds what a fleet's targets say."""
 
@@ -360,14 +372,7 @@ class PrometheusServer(_Settings):
     @field_validator("match")
     @classmethod
     def _of_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            try:
-                selector = parse_selector(text)
-            except ParseError as error:
-                raise ValueError(str(error)) from None
-            if selector.metric or any(matcher.name == "__name__" for matcher in selector.matchers):
-                raise ValueError(f"{text!r} names a metric: select targets by their labels, what is counted is known")
-        return value
+        return _target_selectors(value)
 
 
 class SeriesSettings(_Settings):
@@ -426,6 +431,40 @@ class RemoteWrite(_Settings):
                     f"{name!r} is no label name: letters, digits and '_', not beginning with a digit or '__'"
                 )
         return value
+
+
+class RemoteWriteReceiver(_Settings):
+    """Where Prometheus servers and agents push series by remote write 1.0."""
+
+    enabled: bool = Field(default=False, description="whether pushed series are received")
+    host: str = Field(default="127.0.0.1", description="address to listen on; loopback only")
+    port: int = Field(default=9201, ge=0, le=65535, description="port to listen on; the path is /api/v1/write")
+    match: tuple[str, ...] = Field(
+        default=(),
+        description="selectors of the targets to take, over labels that all series of a target have, such as "
+        '{job="vllm"}; without a metric name; all targets where it is empty',
+    )
+    replica_labels: tuple[str, ...] = Field(
+        default=("__replica__", "prometheus_replica"),
+        description="external labels by which several senders of the same targets differ; each target is followed from "
+        "one of them",
+    )
+    settle: Duration = Field(
+        default=10.0,
+        ge=1,
+        le=120,
+        description="how long the rest of a page is waited for, where it is not known to be whole",
+    )
+    max_body: int = Field(default=32 * 2**20, gt=0, description="bytes of a request, before and after decompression")
+    queue: int = Field(default=64, gt=0, description="requests that may be on their way to a commit; more get 503")
+    max_open_samples: int = Field(
+        default=1_000_000, gt=0, description="samples that may wait for the rest of their pages; more get 503"
+    )
+
+    @field_validator("match")
+    @classmethod
+    def _of_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _target_selectors(value)
 
 
 class Stratum(_Settings):
@@ -558,6 +597,15 @@ GENERATION_LABELS = ("operation", "outcome", "finish_reason", "retrieval")
 """What strata can ask of every generation, beside its dimensions."""
 
 
+class OtlpMetricsSettings(_Settings):
+    """Metrics that applications push by OTLP."""
+
+    enabled: bool = Field(default=False, description="whether metrics are received, at /v1/metrics of the same port")
+    max_open_points: int = Field(
+        default=1_000_000, gt=0, description="samples that may wait for the rest of their pages; more get 503"
+    )
+
+
 class OtlpSettings(_Settings):
     """The OTLP receiver for traces of model calls."""
 
@@ -617,6 +665,9 @@ class OtlpSettings(_Settings):
     )
 
     forward: tuple[ForwardTarget, ...] = Field(default=(), description="trace backends to forward spans to")
+    metrics: OtlpMetricsSettings = Field(
+        default=OtlpMetricsSettings(), description="metrics that applications push by OTLP"
+    )
 
     @model_validator(mode="after")
     def _forward_elsewhere(self) -> OtlpSettings:
@@ -675,6 +726,9 @@ class CollectorSettings(_Settings):
     scrape: tuple[ScrapeJob, ...] = Field(default=(), description="what to scrape")
     prometheus: tuple[PrometheusServer, ...] = Field(
         default=(), description="servers with Prometheus's HTTP API to read instead of scraping"
+    )
+    remote_write_receiver: RemoteWriteReceiver = Field(
+        default=RemoteWriteReceiver(), description="series that Prometheus servers and agents push"
     )
     otlp: OtlpSettings = Field(default=OtlpSettings(), description="generations that applications tell over OTLP")
     series: SeriesSettings = Field(default=SeriesSettings(), description="raw samples")

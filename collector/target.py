@@ -75,8 +75,8 @@ class TargetReader:
     def __post_init__(self) -> None:
         self.names = PageLabels(self.rules, self.limits, self.labels)
 
-    def page(self, reading: PageValues, time: float, now: float) -> Outcome:
-        """Count a good page that was scraped at `time`."""
+    def page(self, reading: PageValues, time: float, now: float, since: float | None = None) -> Outcome:
+        """Count a good page of this `time`; `since`: its counters tell what was added since then."""
         layout, values = self._fitted(reading)
         start = float(values[layout.process_start]) if layout.process_start is not None else None
         blank_from = self.profile.blank_from if self.profile is not None else float("inf")
@@ -88,7 +88,7 @@ class TargetReader:
             [key for key in layout.columns.index if key not in counters] if len(counters) < len(layout.counters) else ()
         )
         self.unread = Unread(tuple(refused), tuple(unread))
-        return self.counter.accept(CountedPage(page, layout, gauges), now)
+        return self.counter.accept(CountedPage(page, layout, gauges, since), now)
 
     def recount(self, labels: Labels, counting: Counting) -> None:
         """Count under other labels or another plan from the next page on."""

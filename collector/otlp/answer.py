@@ -39,6 +39,11 @@ def response(rejected: int, message: str) -> otlp.ExportTraceServiceResponse:
     return body
 
 
+def accepted_points(media: str, body: Message) -> web.Response:
+    """200: metrics were taken, as the response tells."""
+    return _answer(200, body, media)
+
+
 def refused(media: str, problem: Refused) -> web.Response:
     """An error, with its time in the header that HTTP has for it."""
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}

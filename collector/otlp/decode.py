@@ -28,14 +28,19 @@ _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def decode(data: bytes, media: str) -> otlp.ExportTraceServiceRequest:
     """The request; ParseError where the body does not follow its encoding."""
     request = otlp.ExportTraceServiceRequest()
-    if media == PROTOBUF:
-        try:
-            request.ParseFromString(data)
-        except DecodeError:
-            raise ParseError("the body is no ExportTraceServiceRequest in protobuf") from None
-        return request
-    _fill(request, _object(data), 0)
+    decode_into(request, data, media)
     return request
+
+
+def decode_into(request: Message, data: bytes, media: str) -> None:
+    """Fill an empty request of any kind; ParseError where the body does not follow its encoding."""
+    if media != PROTOBUF:
+        _fill(request, _object(data), 0)
+        return
+    try:
+        request.ParseFromString(data)
+    except DecodeError:
+        raise ParseError(f"the body is no {request.DESCRIPTOR.name} in protobuf") from None
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -124,6 +129,8 @@ _RANGES = {
     FieldDescriptor.TYPE_UINT32: _UNSIGNED,
     FieldDescriptor.TYPE_FIXED32: _UNSIGNED,
     FieldDescriptor.TYPE_INT64: _LONG_SIGNED,
+    FieldDescriptor.TYPE_SINT32: _SIGNED,
+    FieldDescriptor.TYPE_SFIXED64: _LONG_SIGNED,
     FieldDescriptor.TYPE_UINT64: _LONG_UNSIGNED,
     FieldDescriptor.TYPE_FIXED64: _LONG_UNSIGNED,
 }

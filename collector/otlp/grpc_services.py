@@ -32,7 +32,14 @@ def services(receiver: Receiver) -> Mapping[str, Handler]:
         prepared = await receiver.take(data, encoding_of(data), PROTOBUF)
         return response(prepared.rejected, refusals(prepared))
 
-    return {"/opentelemetry.proto.collector.trace.v1.TraceService/Export": traces}
+    found: dict[str, Handler] = {"/opentelemetry.proto.collector.trace.v1.TraceService/Export": traces}
+    if (points := receiver.points) is not None:
+
+        async def metrics(data: bytes) -> Message:
+            return await points.take(data, encoding_of(data), PROTOBUF)
+
+        found["/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"] = metrics
+    return found
 
 
 def encoding_of(data: bytes) -> str:

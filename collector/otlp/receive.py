@@ -22,6 +22,7 @@ from collector.otlp.forward import Forwarding
 from collector.otlp.forward_parts import Parcel, parcels
 from collector.otlp.prepare import Prepared, Preparer
 from collector.otlp.queue import CommitQueue
+from collector.push.otlp.route import MetricsRoute
 from core.clock import Clock
 from core.errors import ParseError, StorageBusy, StorageError
 
@@ -53,6 +54,8 @@ class Receiver:
         self._clock = clock
         self._metrics = metrics
         self._limits = ledger.settings
+        self.points: MetricsRoute | None = None
+        """What takes metrics."""
         self._on_their_way = 0
         # One thread reads bodies, one after the other: the scraper's loop goes on, and memory has a bound.
         self._reader = ThreadPoolExecutor(1, "otlp")
@@ -61,6 +64,8 @@ class Receiver:
         """The routes."""
         app = web.Application(middlewares=[self._as_status])
         app.router.add_post("/v1/traces", self._traces)
+        if self.points is not None:
+            app.router.add_post("/v1/metrics", self.points.answer)
         return app
 
     def close(self) -> None:
@@ -75,9 +80,8 @@ class Receiver:
         except Refused as problem:
             answer = refused(media, problem)
         except web.HTTPNotFound:
-            answer = refused(
-                media, Refused(404, f"{request.path[:100]} is not served here: only traces are taken, at /v1/traces")
-            )
+            taken = "traces at /v1/traces" + ("" if self.points is None else ", metrics at /v1/metrics")
+            answer = refused(media, Refused(404, f"{request.path[:100]} is not served here: only {taken}"))
         except web.HTTPException as problem:
             answer = refused(media, Refused(problem.status, problem.reason))
         self._metrics.requests.labels(str(answer.status)).inc()

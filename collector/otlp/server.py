@@ -17,6 +17,7 @@ from collector.otlp.prepare import Preparer
 from collector.otlp.queue import CommitQueue
 from collector.otlp.receive import Receiver
 from collector.otlp.sampling import Sampler
+from collector.push.otlp.route import MetricsRoute
 from collector.settings import CollectorSettings
 from core.clock import Clock
 from core.texts import TextCipher
@@ -37,7 +38,13 @@ class OtlpReceiver:
     """Runs until stopped; ConfigError where the key file cannot be used."""
 
     def __init__(
-        self, database: Database, settings: CollectorSettings, key_file: Path, clock: Clock, metrics: OtlpMetrics
+        self,
+        database: Database,
+        settings: CollectorSettings,
+        key_file: Path,
+        clock: Clock,
+        metrics: OtlpMetrics,
+        points: MetricsRoute | None = None,
     ) -> None:
         otlp = settings.otlp
         cipher = TextCipher.from_file(key_file)
@@ -49,6 +56,7 @@ class OtlpReceiver:
         self._queue = CommitQueue(self._ledger, clock, metrics)
         self._forwarding = Forwarding(otlp.forward, clock, metrics)
         self._receiver = Receiver(Preparer(rules, cipher), self._ledger, self._queue, self._forwarding, clock, metrics)
+        self._points = self._receiver.points = points
         self._bound = 0
         self._ready = asyncio.Event()
         self.grpc = self._over_grpc()
@@ -56,6 +64,8 @@ class OtlpReceiver:
     async def run(self, stop: asyncio.Event) -> None:
         """Receive until `stop` is set; what was answered with success is committed."""
         await asyncio.to_thread(self._ledger.open, self._clock.now())
+        if self._points is not None:
+            await self._points.service.open()
         runner = web.AppRunner(
             self._receiver.app(), access_log=None, auto_decompress=False, shutdown_timeout=_GRACE, handle_signals=False
         )
@@ -69,6 +79,7 @@ class OtlpReceiver:
                 self._forwarding.run(),
                 self._listen(runner),
                 *([self.grpc.run(_PORT_AGAIN)] if self.grpc else []),
+                *(self._points.service.work() if self._points is not None else ()),
             )
         ]
         stopped = asyncio.create_task(stop.wait())
@@ -83,6 +94,8 @@ class OtlpReceiver:
                 task.cancel()
             await asyncio.gather(*work, stopped, return_exceptions=True)
             await self._queue.beat()
+            if self._points is not None:
+                await self._points.finish()
             self._metrics.listening.set(0)
         for task in done - {stopped}:
             task.result()

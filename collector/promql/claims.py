@@ -15,6 +15,8 @@ from storage.fleet import TargetHealth
 
 MARK = "/prometheus:"
 """Stands between a collector's shard and a server's name in the shard of that server's targets."""
+PUSHED = "/push"
+"""Ends the name of the shard of pushed targets, which give way to those that are scraped or read."""
 
 
 @dataclass
@@ -62,6 +64,6 @@ def _elsewhere(own: str, known: Iterable[TargetHealth]) -> tuple[Mapping[str, st
             mine.add(address)
         elif MARK in one.shard:
             read[address] = one.shard
-        else:
+        elif not one.shard.endswith(PUSHED):
             scraped[address.instance] = one.job
     return scraped, {address: shard for address, shard in read.items() if address not in mine}

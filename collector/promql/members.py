@@ -54,7 +54,7 @@ class Member:
         self.health.labels = dict(page.labels)
         self.attempted = max(self.attempted, page.time)
         if page.page is not None:
-            outcome = self.reader.page(page.page, page.time, now)
+            outcome = self.reader.page(page.page, page.time, now, page.since)
             self.health.samples = len(page.page.values)
             succeeded(self.health, self.reader, outcome, page.time, self._odd(outcome, page.time))
             return
@@ -76,7 +76,7 @@ class Member:
         if error is not None:
             self._failed("source", f"the server was not read: {error.reason}: {error}")
         else:
-            self._failed("silent", "the server has no newer sample of the target")
+            self._failed("silent", "there is no newer sample of the target")
 
     def told(self, labels: Labels) -> None:
         """`up` tells its labels. Where only `job` and `instance` were known, series were named with the others: those
@@ -162,6 +162,11 @@ class Members:
         for one in self.leaving:
             self._past[one.health.url] = one.health
         self.leaving = [one for one in self.leaving if one.health.url not in told]
+
+    def last_told(self, address: Address) -> float:
+        """The time of the last page of a target that is there, or that left (Unix seconds); 0 of one that is new."""
+        member, past = self.alive.get(address), self._past.get(self.key(address))
+        return member.last_page if member is not None else (past.last_scrape_at or 0.0) if past is not None else 0.0
 
     def key(self, address: Address) -> str:
         """The key of a target's source, and its URL among all targets."""

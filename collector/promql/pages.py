@@ -28,12 +28,16 @@ class Address(NamedTuple):
 
 
 class TargetPage(NamedTuple):
-    """What a target said at one time (Unix seconds): `labels` are the target's, `page` None is a failed scrape."""
+    """What a target said at one time (Unix seconds): `labels` are the target's, `page` None is a failed scrape.
+
+    `since`: its counters tell what was added since then; None: they are cumulative.
+    """
 
     address: Address
     labels: Labels
     time: float
     page: Samples | None
+    since: float | None = None
 
 
 class Span(NamedTuple):

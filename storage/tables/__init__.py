@@ -2,7 +2,7 @@
 
 from storage.tables.alerting import alert_cursor, incident, notification_group, notification_log, outbox
 from storage.tables.base import metadata
-from storage.tables.fleet import collector_shard, source, target_health
+from storage.tables.fleet import collector_shard, pushed, source, target_health
 from storage.tables.generations import generation, kept_text, sample, score, span
 from storage.tables.ledger import ledger_clock, ledger_measure, ledger_row, ledger_series, rollup, rollup_state
 from storage.tables.people import api_token, audit, silence
@@ -41,6 +41,7 @@ __all__ = [
     "notification_group",
     "notification_log",
     "outbox",
+    "pushed",
     "rollup",
     "rollup_state",
     "sample",

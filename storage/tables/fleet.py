@@ -1,8 +1,8 @@
-"""What the collectors write beside the ledger: sources with their checkpoints, shards, target health."""
+"""What the collectors write beside the ledger: sources, their checkpoints, shards, target health, pushed requests."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text
 
 from storage.tables.base import metadata
 
@@ -50,4 +50,14 @@ target_health = Table(
     Column("conditions", JSON, nullable=False),
     Column("watched_since", Float, nullable=False),
     Column("left_at", Float),
+)
+
+pushed = Table(
+    "pushed",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("shard", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_pushed_shard", "shard"),
 )

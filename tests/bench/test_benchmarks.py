@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bench import commit, engine, harness, parse, quality, remote_write, series, startup
+from bench import commit, engine, harness, parse, pushed, quality, remote_write, series, startup
 from bench.pages import CONTENT_TYPE, SimulatedTarget
 from collector.exposition import PageReader, Reading
 from collector.remote_write.encode import Request, SeriesTable
@@ -45,6 +45,7 @@ _BENCHMARKS = [
     ),
     _Benchmark("commit", commit.main, ["--size", "2", "3", "--rounds", "1"], ["2", "3"]),
     _Benchmark("engine", engine.main, ["--size", "200", "--days", "31", "--minutes", "1"], ["30 d"]),
+    _Benchmark("pushed", pushed.main, ["--size", "2", "5", "--rounds", "1"], ["read", "keep", "count"]),
     _Benchmark("quality", quality.main, ["--size", "20", "--looks", "50"], ["5.0%", "10"]),
     _Benchmark("startup", startup.main, ["--size", "1"], ["python -c pass", "burnline --help"]),
 ]

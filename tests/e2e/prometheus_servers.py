@@ -6,6 +6,7 @@ Each can hold samples of the past, and can scrape. Leaving the block ends it; `s
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -65,6 +66,13 @@ class Server(AbstractContextManager["Server"]):
             self._process.wait(30)
             self._process = None
 
+    def kill(self) -> None:
+        """SIGKILL, as when the kernel runs out of memory."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+            self._process = None
+
     def query(self, expression: str) -> list[Any]:
         """The result of an instant query."""
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, trust_env=False)
@@ -89,6 +97,14 @@ class Prometheus(Server):
     def command(self) -> Sequence[object]:
         flags = ("--storage.tsdb.retention.time=10y", "--log.level=warn", f"--web.listen-address=127.0.0.1:{self.port}")
         return ("prometheus", f"--config.file={self.config}", f"--storage.tsdb.path={self.folder / 'data'}", *flags)
+
+    def push(self, url: str, leave_out: Sequence[dict[str, Any]] = (), **queue: Any) -> None:
+        """Send what is scraped to a remote, from now on, without what these rules drop; `queue` is its queue_config."""
+        known = json.loads(self.config.read_text())
+        known["remote_write"] = [{"url": url, "queue_config": queue, "write_relabel_configs": list(leave_out)}]
+        self.config.write_text(json.dumps(known))
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def put(self, samples: Samples) -> None:
         file = self.folder / "samples.om"
