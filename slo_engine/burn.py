@@ -70,6 +70,16 @@ def spent(
     return Spent(tails[0], bad_of(formula, tails[0]), allowed)
 
 
+def period_of(
+    formula: Formula, account: Account, end: int, revisions: Sequence[Revision], reset_at: float | None = None
+) -> Spent:
+    """The SLO's own window; after a reset only what was counted from its minute on."""
+    window: float = formula.slo.window_seconds
+    if reset_at is not None:
+        window = max(0, min(window, end - start_of(reset_at, MINUTES.width)))
+    return spent(formula, account, window, end, revisions)
+
+
 def bad_of(formula: Formula, counts: Counts) -> int:
     """Bad events (a ratio of sums: its numerator) in ledger units."""
     return counts.total - counts.part if formula.part_is_good else counts.part

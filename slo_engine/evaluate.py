@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from core.measures import Group
 from slo_engine.book import Account
-from slo_engine.burn import Revision, Spent, budget_of, spent
+from slo_engine.burn import Revision, Spent, budget_of, period_of, spent
 from slo_engine.compile import Formula
 from slo_engine.conditions import Level
 from slo_engine.specs.model import EventRatio, Latency, QueryRatio, Slo, SumRatio
-from slo_engine.status import Reading
+from slo_engine.status import Reading, Reset
 from slo_engine.windows import BurnPolicy, BurnRow, policy_for
 
 _ONE_PERCENT = Fraction(1, 100)
@@ -42,13 +42,20 @@ def policy_of(formula: Formula) -> BurnPolicy:
 
 
 def read_group(
-    formula: Formula, group: Group, account: Account, end: int, policy: BurnPolicy, revisions: Sequence[Revision]
+    formula: Formula,
+    group: Group,
+    account: Account,
+    end: int,
+    policy: BurnPolicy,
+    revisions: Sequence[Revision],
+    reset: Reset | None = None,
 ) -> Reading:
-    """Sum the period and every window of the policy, all ending at `end`."""
+    """Sum the period and every window of the policy, all ending at `end`. A reset cuts the period alone: how fast the
+    budget burns now is what it was."""
     windows = sorted({w for row in policy.rows for w in (row.long, row.short)})
     burns = {window: spent(formula, account, window, end, revisions) for window in windows}
-    period = spent(formula, account, formula.slo.window_seconds, end, revisions)
-    return Reading(formula, group, period, burns, account.since(), frozenset(account.cuts))
+    period = period_of(formula, account, end, revisions, None if reset is None else reset.at)
+    return Reading(formula, group, period, burns, account.since(), frozenset(account.cuts), reset)
 
 
 def stand(reading: Reading, policy: BurnPolicy, severity: str) -> Stand:

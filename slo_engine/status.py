@@ -20,6 +20,13 @@ BLIND = 0.5
 INEXACT = "not exact: each minute counts what PromQL queries said at its end"
 
 
+class Reset(NamedTuple):
+    """From `at` on (Unix seconds) a budget counts anew, and why."""
+
+    at: float
+    reason: str
+
+
 class Reading(NamedTuple):
     """One group of one SLO at one evaluation: the period's budget, each window's burn, and the policy's levels."""
 
@@ -29,6 +36,7 @@ class Reading(NamedTuple):
     windows: Mapping[int, Spent]
     since: float | None
     cuts: frozenset[Cut] = frozenset()
+    reset: Reset | None = None
 
 
 def coverage_reason(coverage: float | None, total: int) -> str | None:
@@ -66,6 +74,7 @@ def row(reading: Reading, state: State) -> dict[str, Any]:
         "state": "no_data" if silent else state.value,
         "since": iso(reading.since),
         "reason": "; ".join(_reasons(reading)) or None,
+        **reset_fields(reading.reset),
     }
 
 
@@ -118,7 +127,13 @@ def unmeasured(slo_name: str, objective: float | None, window: int, reason: str)
         "state": "no_data",
         "since": None,
         "reason": reason,
+        **reset_fields(None),
     }
+
+
+def reset_fields(reset: Reset | None) -> dict[str, Any]:
+    """Since when the budget counts anew, and why; null where it was never reset within its window."""
+    return {"reset_at": None if reset is None else iso(reset.at), "reset_reason": None if reset is None else reset.reason}
 
 
 def _amount(n: int, unit: float) -> int | float:
