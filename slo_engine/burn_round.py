@@ -18,6 +18,7 @@ from slo_engine.departures import Departures
 from slo_engine.evaluate import Stand, revisions_of, severities, stand
 from slo_engine.evaluation import Evaluation, Measured
 from slo_engine.outcome import Fleet, Key, Outcome
+from slo_engine.resets import Resets
 from slo_engine.sheet import Truths
 from slo_engine.specs.model import QueryRatio, Slo
 from slo_engine.status import Reading, row, unmeasured
@@ -40,6 +41,7 @@ class Minute(NamedTuple):
     known: Fleet
     measured: frozenset[str]
     revisions: Mapping[str, Sequence[Revision]]
+    resets: Resets = Resets()
 
 
 class BurnRound:
@@ -81,7 +83,7 @@ class BurnRound:
         if not one.accounts:
             _say_unmeasured(formula.slo, _nothing_counted(formula.slo), outcome)
             return
-        evaluation = Evaluation(one, minute.end, revisions_of(formula, minute.revisions))
+        evaluation = Evaluation(one, minute.end, revisions_of(formula, minute.revisions), minute.resets)
         stirring = self._stirring(evaluation, awake, minute)
         for place in sorted(np.flatnonzero(stirring).tolist(), key=evaluation.groups.__getitem__):
             reading = evaluation.reading(place)
@@ -93,11 +95,12 @@ class BurnRound:
             outcome.blocks.append(evaluation.at_rest(np.flatnonzero(~stirring)))
 
     def _stirring(self, evaluation: Evaluation, awake: Set[str], minute: Minute) -> Truths:
-        """Whose alerts are not at rest, or may not stay so; those that nobody carries any more are remembered."""
+        """Whose alerts are not at rest, or may not stay so, or whose budget was reset; those that nobody carries any
+        more are remembered."""
         slo = evaluation.one.formula.slo
         if not evaluation.alike:
             return np.ones(len(evaluation.groups), bool)
-        found = evaluation.alarming(severities(slo))
+        found = evaluation.alarming(severities(slo)) | evaluation.reset()
         if awake:
             found |= np.array([key in awake for key in evaluation.keys], bool)
         absent = self._departures.absent(evaluation.groups, minute.known)

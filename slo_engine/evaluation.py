@@ -13,9 +13,10 @@ from slo_engine.book import Account, Book
 from slo_engine.burn import Revision
 from slo_engine.compile import Formula
 from slo_engine.evaluate import SUSPECTS, policy_of, read_group
+from slo_engine.resets import NO_RESETS, Resets
 from slo_engine.sheet import Numbers, Truths
 from slo_engine.specs.model import EventRatio, GaugeThreshold, Latency, QueryRatio, RateSlices, SumRatio
-from slo_engine.status import Reading
+from slo_engine.status import Reading, Reset
 from slo_engine.status_columns import Rest
 from slo_engine.track import NEVER
 from storage.status_blocks import StatusBlock
@@ -44,11 +45,13 @@ class Measured:
 class Evaluation:
     """Reads each window once for all groups. `end`: the minute's edge, Unix seconds."""
 
-    def __init__(self, one: Measured, end: int, revisions: Sequence[Revision]) -> None:
+    def __init__(
+        self, one: Measured, end: int, revisions: Sequence[Revision], resets: Resets = NO_RESETS
+    ) -> None:
         self.one = one
         self.policy = policy_of(one.formula)
         self.groups = list(one.accounts)
-        self._end, self._revisions = end, revisions
+        self._end, self._revisions, self._resets = end, revisions, resets
         self._sheet = sheet.read(one.formula, one.windows, end, self.policy, revisions)
         self._suspects: dict[int, list[Reading]] = {}
 
@@ -79,12 +82,23 @@ class Evaluation:
         """One group, exactly; what `read_group` says of it."""
         group = self.groups[place]
         account = self.one.accounts[group]
-        if not self.alike:
-            return read_group(self.one.formula, group, account, self._end, self.policy, self._revisions)
+        reset = self._reset(group)
+        if not self.alike or reset is not None:
+            return read_group(self.one.formula, group, account, self._end, self.policy, self._revisions, reset)
         windows = {length: spending.of(place) for length, spending in self._sheet.windows.items()}
         first = int(self._since[place])
         since = None if first >= NEVER else float(first)
         return Reading(self.one.formula, group, self._sheet.period.of(place), windows, since, frozenset(account.cuts))
+
+    def reset(self) -> Truths:
+        """The groups whose budget counts anew within their window: each is told by itself."""
+        if not self._resets.known(self.one.formula.slo.name):
+            return np.zeros(len(self.groups), bool)
+        return np.array([self._reset(group) is not None for group in self.groups], bool)
+
+    def _reset(self, group: Group) -> Reset | None:
+        slo = self.one.formula.slo
+        return self._resets.of(slo.name, slo.window_seconds, group, self._end)
 
     def suspects(self, window: int) -> list[Reading]:
         """The groups that stand out in a window, by group."""

@@ -133,7 +133,8 @@ def unmeasured(slo_name: str, objective: float | None, window: int, reason: str)
 
 def reset_fields(reset: Reset | None) -> dict[str, Any]:
     """Since when the budget counts anew, and why; null where it was never reset within its window."""
-    return {"reset_at": None if reset is None else iso(reset.at), "reset_reason": None if reset is None else reset.reason}
+    at, reason = (None, None) if reset is None else (iso(reset.at), reset.reason)
+    return {"reset_at": at, "reset_reason": reason}
 
 
 def _amount(n: int, unit: float) -> int | float:

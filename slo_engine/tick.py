@@ -32,9 +32,10 @@ from slo_engine.evaluation import Measured
 from slo_engine.metrics import EngineMetrics
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.quality.round import QualityRound
+from slo_engine.resets import Resets
 from slo_engine.settings import EngineSettings
 from slo_engine.specs.model import Alerting, EventRatio, RateSlices, SignalMetric, Slo
-from storage import canaries, deployments, fleet, leases, plan, status_blocks
+from storage import canaries, deployments, fleet, leases, plan, slo_sets, status_blocks
 from storage import slo as store
 from storage.alerts import AlertEvent, append
 from storage.database import Database
@@ -282,7 +283,8 @@ class Engine:
         if end <= self._evaluated:
             return
         measured = [Measured(self._book, index) for index in range(len(self._book.formulas) - 1)]
-        minute = Minute(end, known, told_by(self._atoms.values()), self._revisions)
+        resets = Resets(slo_sets.resets(self._db))
+        minute = Minute(end, known, told_by(self._atoms.values()), self._revisions, resets)
         self._quality.judge(minute, outcome)
         self._burn.judge(measured, [slo for slo in self._slos if slo.unsupported], minute, outcome)
         registered = deployments.since(self._db, end - self._settings.canary.max_duration, _DEPLOYMENTS)

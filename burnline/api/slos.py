@@ -44,6 +44,8 @@ class SloStatus(Row):
     state: State = "no_data"
     since: str | None = None
     reason: str | None = None
+    reset_at: str | None = Field(None, description="since when its budget counts anew, where somebody reset it")
+    reset_reason: str | None = None
 
 
 class Slo(BaseModel):

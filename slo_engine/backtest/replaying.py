@@ -21,6 +21,7 @@ from slo_engine.compile import Formula, compile_slo
 from slo_engine.conditions import Alert, State, began, decide
 from slo_engine.evaluate import policy_of, read_group, revisions_of, severities, stand
 from slo_engine.history import layers_of
+from slo_engine.resets import Resets
 from slo_engine.specs.model import Slo
 from slo_engine.status import Reset
 from slo_engine.windows import BurnPolicy, BurnRow
@@ -29,7 +30,6 @@ from storage.ledger import rollups
 from storage.ledger.dictionary import Atom, Dictionary
 
 Revisions = Mapping[str, Sequence[Revision]]
-Resets = Callable[[str, Group], Reset | None]
 Told = Callable[[int, int], None]
 """Hears how many moments of how many are judged."""
 
@@ -109,7 +109,7 @@ class Replay:
         book: Book,
         revisions: Revisions,
         policy: Callable[[Formula], BurnPolicy] = policy_of,
-        resets: Resets = lambda _slo, _group: None,
+        resets: Resets = Resets(),
         every: int = 0,
         *,
         burns: bool = False,
@@ -154,7 +154,7 @@ class Replay:
 
     def _judge(self, lane: Lane, end: int, width: int) -> None:
         policy = widened(lane.policy, width)
-        reset = self._resets(lane.formula.slo.name, lane.group)
+        reset = self._reset(lane, end)
         reading = read_group(lane.formula, lane.group, lane.account, end, policy, lane.revisions, reset)
         name, key = lane.formula.slo.name, group_key(lane.group)
         for severity in severities(lane.formula.slo):
@@ -168,8 +168,12 @@ class Replay:
                 starts_at = began(before, decision)
                 self.moves.append(Move(change, lane.group, starts_at, row, reading.period.remaining))
 
+    def _reset(self, lane: Lane, end: int) -> Reset | None:
+        slo = lane.formula.slo
+        return self._resets.of(slo.name, slo.window_seconds, lane.group, end)
+
     def _point(self, lane: Lane, end: int, width: int) -> Point:
-        reset = self._resets(lane.formula.slo.name, lane.group)
+        reset = self._reset(lane, end)
         if not self._burns:
             period = period_of(lane.formula, lane.account, end, lane.revisions, None if reset is None else reset.at)
             return Point(end, period.remaining, {})
