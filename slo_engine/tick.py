@@ -139,10 +139,7 @@ class Engine:
             leases.verify(connection, LEASE, self._epoch)
             for revision, spec in fresh:
                 store.add_revision(connection, revision, spec)
-        by_slo: dict[str, list[Revision]] = {}
-        for revision in [*stored, *(revision for revision, _ in fresh)]:
-            by_slo.setdefault(revision.slo, []).append(Revision(revision.since, 1 - Fraction(revision.objective)))
-        self._revisions = {name: tuple(found) for name, found in by_slo.items()}
+        self._revisions = by_name([*stored, *(revision for revision, _ in fresh)])
 
     def _load(self) -> None:
         """Fill a new book from the roll-ups."""
@@ -334,6 +331,19 @@ class Engine:
 def _layers_of(atoms: Mapping[int, Atom]) -> tuple[dict[str, str], dict[str, str]]:
     """The layer of each signal, for SLOs and for canaries: one that tells the version."""
     return layers_present(atoms.values()), versioned_layers(atoms.values())
+
+
+def by_name(stored: Iterable[StoredRevision]) -> dict[str, tuple[Revision, ...]]:
+    """What was in force of each SLO, oldest first."""
+    found: dict[str, list[Revision]] = {}
+    for revision in stored:
+        found.setdefault(revision.slo, []).append(Revision(revision.since, 1 - Fraction(revision.objective)))
+    return {name: tuple(revisions) for name, revisions in found.items()}
+
+
+def stored_revisions(database: Database) -> dict[str, tuple[Revision, ...]]:
+    """What was in force of each SLO, as the database has it."""
+    return by_name(store.revisions(database))
 
 
 def _traffic(layers: Mapping[str, str]) -> Formula:

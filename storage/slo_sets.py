@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
+from core.errors import ConfigError
 from storage.database import Database
 from storage.tables import audit, slo_applied, slo_reset
 
@@ -81,9 +82,17 @@ def apply(
     reason: str,
     now: float,
     changes: Mapping[str, Any],
+    before: int | None,
 ) -> int:
-    """Store a set that somebody applied and its audit row, both or neither; returns its number."""
+    """Store a set that somebody applied and its audit row, both or neither; returns its number.
+
+    `before`: the set that the change was planned against; ConfigError where another was applied meanwhile.
+    """
     with database.write() as connection:
+        if not database.is_sqlite:  # SQLite has one writer at a time
+            connection.exec_driver_sql("LOCK TABLE slo_applied IN SHARE ROW EXCLUSIVE MODE")
+        if _newest_id(connection, "apply") != before:
+            raise ConfigError("another set was applied meanwhile: look at the plan again, nothing was changed")
         number = put(connection, files, slos, "apply", actor, reason, now)
         detail = {"reason": reason, "digest": digest_of(files), **changes}
         row = {"at": now, "actor": actor, "action": "slo.apply", "subject": str(number), "detail": detail}
@@ -101,10 +110,8 @@ def newest(database: Database, origin: Origin) -> AppliedSet | None:
 
 def newest_id(database: Database, origin: Origin) -> int | None:
     """Which set was put in force last."""
-    query = select(slo_applied.c.id).where(slo_applied.c.origin == origin).order_by(slo_applied.c.id.desc()).limit(1)
     with database.read() as connection:
-        found = connection.execute(query).scalar()
-    return None if found is None else int(found)
+        return _newest_id(connection, origin)
 
 
 def every(database: Database) -> list[AppliedSet]:
@@ -133,6 +140,12 @@ def resets(database: Database, slo: str | None = None) -> list[StoredReset]:
     with database.read() as connection:
         rows = connection.execute(query if slo is None else query.where(slo_reset.c.slo == slo))
         return [StoredReset(**row._asdict()) for row in rows]
+
+
+def _newest_id(connection: Connection, origin: Origin) -> int | None:
+    query = select(slo_applied.c.id).where(slo_applied.c.origin == origin).order_by(slo_applied.c.id.desc()).limit(1)
+    found = connection.execute(query).scalar()
+    return None if found is None else int(found)
 
 
 def _applied(values: dict[str, Any]) -> AppliedSet:

@@ -30,6 +30,7 @@ from storage.ledger import rollups
 from storage.ledger.dictionary import Atom, Dictionary
 
 Revisions = Mapping[str, Sequence[Revision]]
+_NO_RESETS = Resets()
 Told = Callable[[int, int], None]
 """Hears how many moments of how many are judged."""
 
@@ -66,9 +67,7 @@ class Point(NamedTuple):
     burns: Mapping[int, float | None]
 
 
-def backtest(
-    database: Database, slos: Iterable[Slo], minutes: Sequence[int], revisions: Revisions
-) -> list[Change]:
+def backtest(database: Database, slos: Iterable[Slo], minutes: Sequence[int], revisions: Revisions) -> list[Change]:
     """Every change of a burn-rate alert, had the engine evaluated exactly these minutes over this ledger."""
     replay = Replay(load_book(database, measurable(slos)), revisions)
     replay.run([minute_zone(minutes)])
@@ -109,7 +108,7 @@ class Replay:
         book: Book,
         revisions: Revisions,
         policy: Callable[[Formula], BurnPolicy] = policy_of,
-        resets: Resets = Resets(),
+        resets: Resets = _NO_RESETS,
         every: int = 0,
         *,
         burns: bool = False,
