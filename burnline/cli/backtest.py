@@ -65,9 +65,9 @@ def backtest(
 
     Exit codes: 0 it was judged, whatever fired; 1 a fault of the database; 2 wrong options, files or server.
 
-    Examples: burnline backtest --slo slos/ --ledger --from -7d --against stricter.yaml;
+    Examples: burnline backtest --slo slos/ --ledger --from now-7d --against stricter.yaml;
     burnline backtest --slo slos/ --openmetrics day.om --plot day.html;
-    burnline backtest --slo slos/ --prometheus http://prometheus:9090 --match '{job="vllm"}' --from -2d --json
+    burnline backtest --slo slos/ --prometheus http://prometheus:9090 --match '{job="vllm"}' --from now-2d --json
     """
     from burnline.backtesting.progress import on_stderr
     from burnline.backtesting.report import report
@@ -189,7 +189,7 @@ def _read(
     from core.errors import ConfigError
 
     if span.start is None:
-        raise ConfigError("--prometheus needs --from: raw samples are read from then on, as --from -7d")
+        raise ConfigError("--prometheus needs --from: raw samples are read from then on, as --from now-7d")
     before = parse_prometheus(lead) if lead else longest_alert_window(sides)
     end = time.time() - server.delay if span.end is None else min(span.end, time.time() - server.delay)
     return of_server(server, _every(sides), span.start, end, before, settings.collector.dimensions, stage)
