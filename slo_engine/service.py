@@ -101,7 +101,7 @@ class EngineService:
             return
         try:
             files = files_of(self._settings.slos)
-            slos = describe_set(read_set(files))
+            slos = describe_set(read_set(files, lenient=self._settings.lenient))
         except ConfigError as error:  # changed since they were read: the next look finds them
             log.info("SLO files are not recorded: %s", error)
             return

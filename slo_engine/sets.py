@@ -10,9 +10,9 @@ from core.durations import render
 from core.errors import ConfigError, Place, SpecError
 from core.yaml import load_text
 from slo_engine.describe import describe, policy
+from slo_engine.specs import openslo
 from slo_engine.specs.files import spec_files
 from slo_engine.specs.model import Problem, Slo
-from slo_engine.specs.openslo import read
 from storage.slo_sets import SpecFile
 
 
@@ -35,10 +35,10 @@ def _text(file: Path) -> str:
         raise ConfigError(f"cannot be read: {error}", Place(str(file), 0)) from None
 
 
-def read_set(files: Iterable[SpecFile]) -> tuple[Slo, ...]:
+def read_set(files: Iterable[SpecFile], *, lenient: bool = False) -> tuple[Slo, ...]:
     """The SLOs of a stored set; SpecError with every fault, as a later version may read more strictly."""
     documents = [document for one in files for document in load_text(one.text, one.name) if document.value is not None]
-    catalogue = read(documents)
+    catalogue = openslo.read_set(documents, [], lenient=lenient).catalogue
     if catalogue.problems:
         raise SpecError("\n".join(str(problem) for problem in catalogue.problems))
     return catalogue.slos

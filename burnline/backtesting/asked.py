@@ -40,9 +40,9 @@ class Side(NamedTuple):
     policy: PolicyOf = policy_of
 
 
-def read_slos(paths: Sequence[Path]) -> tuple[Slo, ...]:
+def read_slos(paths: Sequence[Path], *, lenient: bool = False) -> tuple[Slo, ...]:
     """The SLOs of files and folders; SpecError with every fault."""
-    catalogue = load(list(paths))
+    catalogue = load(list(paths), lenient=lenient)
     if catalogue.problems:
         raise SpecError("\n".join(str(problem) for problem in catalogue.problems))
     if not catalogue.slos:
@@ -50,10 +50,10 @@ def read_slos(paths: Sequence[Path]) -> tuple[Slo, ...]:
     return tuple(catalogue.slos)
 
 
-def read_against(path: Path, side: Side) -> Side:
+def read_against(path: Path, side: Side, *, lenient: bool = False) -> Side:
     """The other side of a comparison: a burn table for the same SLOs, or other SLOs with Burnline's own tables."""
     if path.is_dir():
-        return Side(str(path), _named_alike(read_slos([path]), side.slos))
+        return Side(str(path), _named_alike(read_slos([path], lenient=lenient), side.slos))
     documents = load_file(path)
     if len(documents) == 1 and is_table(documents[0]):
         table = read_table(path)
@@ -62,7 +62,7 @@ def read_against(path: Path, side: Side) -> Side:
             return policy_by(table, budget_of(formula), formula.slo.window_seconds)
 
         return Side(str(path), side.slos, policy)
-    return Side(str(path), _named_alike(read_slos([path]), side.slos))
+    return Side(str(path), _named_alike(read_slos([path], lenient=lenient), side.slos))
 
 
 def _named_alike(others: tuple[Slo, ...], slos: Sequence[Slo]) -> tuple[Slo, ...]:

@@ -78,7 +78,7 @@ def backtest(
     settings = settings_of(config)
     span = _span(start, end)
     side = _side(slo, settings, ledger=ledger)
-    sides = [side, *_other(against, side)]
+    sides = [side, *_other(against, side, settings)]
     with on_stderr() as stage:
         if openmetrics:
             opened = _file(openmetrics, sides, span, settings, stage)
@@ -147,7 +147,7 @@ def _side(paths: list[Path] | None, settings: Settings, *, ledger: bool) -> Side
     from core.errors import ConfigError
 
     if paths:
-        return Side(", ".join(map(str, paths)), read_slos(paths))
+        return Side(", ".join(map(str, paths)), read_slos(paths, lenient=settings.engine.lenient))
     if not ledger:
         raise ConfigError("--slo is needed: which SLOs should be judged? Only with --ledger are there some in force")
     from burnline.slo_sets.in_force import slos_in_force
@@ -155,10 +155,10 @@ def _side(paths: list[Path] | None, settings: Settings, *, ledger: bool) -> Side
     return Side("SLOs in force", slos_in_force(settings, open_database(settings)))
 
 
-def _other(against: Path | None, side: Side) -> list[Side]:
+def _other(against: Path | None, side: Side, settings: Settings) -> list[Side]:
     from burnline.backtesting.asked import read_against
 
-    return [] if against is None else [read_against(against, side)]
+    return [] if against is None else [read_against(against, side, lenient=settings.engine.lenient)]
 
 
 def _live(settings: Settings, span: Span, *, as_was: bool) -> History:

@@ -239,7 +239,15 @@ def apply(
         raise typer.Exit(1)
     database = open_database(settings)
     number = change.put_in_force(
-        database, wanted, found, present.last_applied, by or getpass.getuser(), why, time.time(), accept=accept
+        database,
+        settings,
+        wanted,
+        found,
+        present.last_applied,
+        by or getpass.getuser(),
+        why,
+        time.time(),
+        accept=accept,
     )
     typer.echo(f"applied as set {number}")
     if settings.engine.slo_source != "applied":

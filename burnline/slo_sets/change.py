@@ -28,7 +28,7 @@ def planned(settings: Settings, paths: Sequence[Path]) -> tuple[list[Path], tupl
     wanted = list(paths) or list(settings.engine.slos)
     if not wanted:
         raise ConfigError("say which SLO files: as `burnline slo plan slos/`, or set engine.slos")
-    slos = read_slos(wanted)
+    slos = read_slos(wanted, lenient=settings.engine.lenient)
     refuse_doubles([*(slo for name in settings.engine.packs for slo in load_pack(name).slos), *slos])
     return wanted, slos
 
@@ -42,6 +42,7 @@ def reason_of(text: str) -> str:
 
 def put_in_force(
     database: Database,
+    settings: Settings,
     paths: Sequence[Path],
     found: Plan,
     last_applied: int | None,
@@ -62,7 +63,7 @@ def put_in_force(
             "say so with `burnline slo reset NAME --reason TEXT`; to apply this nevertheless, give --accept-lost-budget"
         )
     files = files_of(paths)
-    slos = describe_set(read_set(files))
+    slos = describe_set(read_set(files, lenient=settings.engine.lenient))
     return slo_sets.apply(database, files, slos, actor, reason, now, counts(found), last_applied)
 
 

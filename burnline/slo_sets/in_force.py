@@ -33,7 +33,7 @@ def in_force(settings: Settings, database: Database) -> InForce:
     last = slo_sets.newest_id(database, "apply")
     if stored is None:
         return InForce(None, (), {}, last)
-    return InForce(stored, read_set(stored.files), stored.slos, last)
+    return InForce(stored, read_set(stored.files, lenient=settings.engine.lenient), stored.slos, last)
 
 
 def slos_in_force(settings: Settings, database: Database) -> tuple[Slo, ...]:
