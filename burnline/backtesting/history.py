@@ -19,7 +19,7 @@ from collector.target import Counting
 from core.buckets import MINUTES, end_of_window, start_of
 from core.durations import DAY
 from core.errors import ConfigError
-from slo_engine.backtest import last_bucket_end
+from slo_engine.backtest import first_bucket, last_bucket_end
 from slo_engine.burn import Revision
 from slo_engine.compile import selectors_of
 from slo_engine.resets import Resets
@@ -57,12 +57,12 @@ class History:
 
 def live(database: Database, name: str, span: Span, now: float) -> History:
     """The ledger of the configuration; by default the last 30 days up to what was rolled up last."""
-    newest = last_bucket_end(database)
-    if newest is None:
+    oldest, newest = first_bucket(database), last_bucket_end(database)
+    if oldest is None or newest is None:
         raise ConfigError(f"{name}: the ledger holds no counts yet: let the collector and the engine run first")
     told = store.status_watermark(database) or float(newest)
     end = start_of(min(span.end or now, told, newest), MINUTES.width)
-    start = start_of(span.start if span.start is not None else end - LEDGER_DAYS * DAY, MINUTES.width)
+    start = max(oldest, start_of(span.start if span.start is not None else end - LEDGER_DAYS * DAY, MINUTES.width))
     if start >= end:
         raise ConfigError(f"--from lies after the newest counts ({_iso(end)}): there is nothing to judge")
     return History(database, "ledger", name, start, end, tuple(slo_sets.resets(database)))

@@ -23,9 +23,9 @@ def summary(found: dict[str, Any]) -> list[str]:
         f"{found['from']} to {found['to']}, {source['kind']} {source['name']}",
         f"judged {steps or 'at no moment'}",
     ]
-    lines.append(_counted("", counts))
+    lines.append(counted(counts))
     if found["against"]:
-        lines.append(_counted(f"against {found['against']['name']}: ", found["against"]["counts"]))
+        lines.append(f"against {found['against']['name']}: {counted(found['against']['counts'])}")
     lines += [f"reset at {one['at']}: {one['slo']} {_group(one['group'])}: {one['reason']}" for one in found["resets"]]
     return lines
 
@@ -68,9 +68,10 @@ def _change(one: dict[str, Any]) -> str:
     return f"{render(abs(one['seconds']))} {one['change']}"
 
 
-def _counted(who: str, counts: dict[str, int]) -> str:
+def counted(counts: dict[str, int]) -> str:
+    """How often somebody would have been told."""
     pages, tickets, pending = counts["pages"], counts["tickets"], counts["only_pending"]
-    return f"{who}{_count(pages, 'page')}, {_count(tickets, 'ticket')}; {_count(pending, 'alert')} only pending"
+    return f"{_count(pages, 'page')}, {_count(tickets, 'ticket')}; {_count(pending, 'alert')} only pending"
 
 
 def _count(n: int, what: str) -> str:

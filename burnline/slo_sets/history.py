@@ -31,11 +31,12 @@ def history(database: Database, name: str) -> dict[str, Any]:
 
 
 def _of_sets(name: str, sets: Iterable[AppliedSet]) -> Iterator[tuple[float, dict[str, Any]]]:
-    """Each set in which the SLO is not what it was in the set before of the same origin."""
+    """Each set in which the SLO is not what it was in the set before of the same origin, if there is one."""
     before: dict[str, dict[str, Any]] = {}
+    last: dict[str, Any] = {}
     for one in sets:
         here = {name: dict(one.slos[name])} if name in one.slos else {}
-        for change in compare(before.get(one.origin, {}), here):
+        for change in compare(before.get(one.origin, last), here):
             kind = "removed" if change.what == "removed" else one.origin
             said = here.get(name, {})
             text = next((file.text for file in one.files if file.name == said.get("file")), None)
@@ -43,7 +44,7 @@ def _of_sets(name: str, sets: Iterable[AppliedSet]) -> Iterator[tuple[float, dic
             made = _entry(kind, one.at, one.actor, one.reason or None)
             made |= {"set": one.id, "digest": one.digest, "fields": fields, "text": text}
             yield one.at, made | {"objective": said.get("objective"), "window": said.get("window")}
-        before[one.origin] = here
+        before[one.origin] = last = here
 
 
 def _revision(one: StoredRevision) -> tuple[float, dict[str, Any]]:

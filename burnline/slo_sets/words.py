@@ -31,7 +31,14 @@ def _field(name: str, before: Any, after: Any) -> Iterator[str]:
             if before.get(key) != after.get(key):
                 yield from _field(f"{name}.{key}", before.get(key), after.get(key))
         return
-    yield f"    {name}: {before if before != '' else '-'} → {after if after != '' else '-'}"
+    yield f"    {name}: {_value(before)} → {_value(after)}"
+
+
+def _value(value: Any) -> str:
+    """A burn table in short; what is empty is a dash."""
+    if isinstance(value, list):
+        return ", ".join(f"{one['severity']} {one['long']}/{one['short']}" for one in value if "long" in one) or "-"
+    return "-" if value in ("", None) else str(value)
 
 
 def _budgets(found: list[dict[str, Any]]) -> Iterator[str]:
@@ -45,8 +52,8 @@ def _budgets(found: list[dict[str, Any]]) -> Iterator[str]:
 def _alerts(found: dict[str, Any]) -> Iterator[str]:
     before, after = found["before"]["counts"], found["after"]["counts"]
     yield f"alerts from {found['from']} to {found['to']}, had each been in force all the time:"
-    yield f"    before: {before['pages']} pages, {before['tickets']} tickets"
-    yield f"    after:  {after['pages']} pages, {after['tickets']} tickets"
+    yield f"    before: {backtest_words.counted(before)}"
+    yield f"    after:  {backtest_words.counted(after)}"
     for row in backtest_words.differences(one for one in found["differences"] if one["change"] != "same"):
         yield "    " + "  ".join(row)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slo_engine.backtest.incidents import Difference, Incident, differences, incidents
 from slo_engine.backtest.replaying import Change, Lane, Move, Point, Replay, backtest, load_book, load_books, measurable
-from slo_engine.backtest.zones import Zone, last_bucket_end, minute_zone, zones
+from slo_engine.backtest.zones import Zone, first_bucket, last_bucket_end, minute_zone, zones
 
 __all__ = [
     "Change",
@@ -17,6 +17,7 @@ __all__ = [
     "Zone",
     "backtest",
     "differences",
+    "first_bucket",
     "incidents",
     "last_bucket_end",
     "load_book",

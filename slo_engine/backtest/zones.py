@@ -52,6 +52,11 @@ def _first_buckets(database: Database) -> dict[int, int]:
         return {int(width): int(bucket) for width, bucket in connection.execute(query)}
 
 
+def first_bucket(database: Database) -> int | None:
+    """Where the oldest roll-up begins; None in an empty ledger."""
+    return min(_first_buckets(database).values(), default=None)
+
+
 def last_bucket_end(database: Database) -> int | None:
     """Where the newest minute that was rolled up ends; None in an empty ledger."""
     query = select(func.max(rollup.c.bucket)).where(rollup.c.width == MINUTES.width)
