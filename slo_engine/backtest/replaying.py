@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from core.buckets import TIERS
 from core.measures import Group, group_key
+from slo_engine.backtest.quick import QuickAccount
 from slo_engine.backtest.screen import suspects
 from slo_engine.backtest.zones import Zone, minute_zone, widened
 from slo_engine.book import Account, Book
@@ -88,6 +90,7 @@ class Lane:
     account: Account
     policy: BurnPolicy
     revisions: Sequence[Revision]
+    read: QuickAccount
     alerts: dict[str, Alert] = field(default_factory=dict)
     course: list[Point] = field(default_factory=list)
 
@@ -115,7 +118,7 @@ class Replay:
     ) -> None:
         self._book, self._resets, self._every, self._burns = book, resets, every, burns
         self.lanes = [
-            Lane(formula, group, account, policy(formula), revisions_of(formula, revisions))
+            _lane(formula, group, account, policy(formula), revisions_of(formula, revisions))
             for formula, accounts in zip(book.formulas, book.accounts, strict=True)
             for group, account in sorted(accounts.items())
         ]
@@ -127,7 +130,7 @@ class Replay:
         whole, done = sum(len(zone.ends) for zone in zones), 0
         for zone, asked in zip(zones, due, strict=True):
             for end in zone.ends:
-                self._moment(end, zone.width, asked.get(end, ()), sampled=bool(self._every) and not done % self._every)
+                self._moment(end, zone, asked.get(end, ()), sampled=bool(self._every) and not done % self._every)
                 done += 1
                 told(done, whole)
 
@@ -141,20 +144,22 @@ class Replay:
                 found[zone.ends[place]].append(index)
         return found
 
-    def _moment(self, end: int, width: int, asked: Sequence[int], *, sampled: bool) -> None:
+    def _moment(self, end: int, zone: Zone, asked: Sequence[int], *, sampled: bool) -> None:
         due = sorted({*asked, *(index for index, lane in enumerate(self.lanes) if lane.awake)})
         if due or sampled:
             self._book.trim(end)  # windows reach back as far as a live engine's memory
         for index in due:
-            self._judge(self.lanes[index], end, width)
+            self._judge(self.lanes[index], end, zone)
         if sampled:
             for lane in self.lanes:
-                lane.course.append(self._point(lane, end, width))
+                lane.course.append(self._point(lane, end, zone.width))
 
-    def _judge(self, lane: Lane, end: int, width: int) -> None:
-        policy = widened(lane.policy, width)
+    def _judge(self, lane: Lane, end: int, zone: Zone) -> None:
+        policy = widened(lane.policy, zone.width)
         reset = self._reset(lane, end)
-        reading = read_group(lane.formula, lane.group, lane.account, end, policy, lane.revisions, reset)
+        lane.read.prepare(zone, end)
+        account = cast(Account, lane.read)  # what is read of an account is its windows
+        reading = read_group(lane.formula, lane.group, account, end, policy, lane.revisions, reset)
         name, key = lane.formula.slo.name, group_key(lane.group)
         for severity in severities(lane.formula.slo):
             judged = stand(reading, policy, severity)
@@ -179,6 +184,13 @@ class Replay:
         policy = widened(lane.policy, width)
         reading = read_group(lane.formula, lane.group, lane.account, end, policy, lane.revisions, reset)
         return Point(end, reading.period.remaining, _rates(lane.policy, policy, reading.windows))
+
+
+def _lane(formula: Formula, group: Group, account: Account, policy: BurnPolicy, revisions: Sequence[Revision]) -> Lane:
+    wide = [widened(policy, tier.width) for tier in TIERS]
+    windows = {window for each in wide for row in each.rows for window in (row.long, row.short)}
+    read = QuickAccount(account, sorted({*windows, formula.slo.window_seconds}))
+    return Lane(formula, group, account, policy, revisions, read)
 
 
 def _rates(asked: BurnPolicy, read: BurnPolicy, windows: Mapping[int, Spent]) -> dict[int, float | None]:

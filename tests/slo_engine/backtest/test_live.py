@@ -134,7 +134,7 @@ def test_minutes_in_which_nothing_can_move_are_not_judged(world: World, monkeypa
     asked: list[int] = []
     judge = Replay._judge
     monkeypatch.setattr(
-        Replay, "_judge", lambda self, lane, end, width: (asked.append(end), judge(self, lane, end, width))
+        Replay, "_judge", lambda self, lane, end, zone: (asked.append(end), judge(self, lane, end, zone))
     )
     replay = Replay(load_book(world.db, world.slos), {})
     replay.run(zones(world.db, START, START + 6 * HOUR))
