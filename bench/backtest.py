@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import insert
 
 from bench.harness import Table, cpu, guarded
@@ -52,14 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.backtest", description="Measures `burnline backtest` over a ledger of a month."
     )
-    parser.add_argument("--days", type=float, default=30.0, help="days of history (default: %(default)s)")
+    parser.add_argument("--days", type=int, default=30, help="days of history (default: %(default)s)")
     parser.add_argument("--slos", type=int, default=30, help="SLOs, half of them latencies (default: %(default)s)")
     parser.add_argument("--groups", type=int, default=10, help="groups of each (default: %(default)s)")
     asked = parser.parse_args(argv)
     return guarded(lambda: _measure(asked.days, asked.slos, asked.groups))
 
 
-def _measure(days: float, slos: int, groups: int) -> str:
+def _measure(days: int, slos: int, groups: int) -> str:
     rows = []
     for name, kept in (("as it is kept", KEPT), ("every minute", dict.fromkeys(KEPT, 400 * DAY))):
         with tempfile.TemporaryDirectory() as folder:
@@ -69,10 +70,10 @@ def _measure(days: float, slos: int, groups: int) -> str:
     return str(Table(("ledger", "moments", "alerts", "CPU seconds"), rows))
 
 
-def _judge(folder: Path, kept: dict[int, int], days: float, slos: int, groups: int) -> tuple[Result, float]:
+def _judge(folder: Path, kept: dict[int, int], days: int, slos: int, groups: int) -> tuple[Result, float]:
     database = Database(sqlite_url(folder / "ledger.db"))
     migrate.upgrade(database)
-    end = START + int(days * DAY)
+    end = START + days * DAY
     _fill(database, kept, end, [(("model", f"m{n // 2}"), ("region", ("eu", "us")[n % 2])) for n in range(groups)])
     (folder / "slos.yaml").write_text("---\n".join(_slo(n) for n in range(slos)))
     side = Side("bench", read_slos([folder / "slos.yaml"]))
@@ -92,7 +93,6 @@ def _slo(n: int) -> str:
 
 def _fill(database: Database, kept: dict[int, int], end: int, groups: Sequence[Group]) -> None:
     """Healthy traffic, and a bad hour of one group in every day."""
-    rng = np.random.default_rng(1)
     dictionary = Dictionary()
     good, bad = (Measure("requests", "engine", (("outcome", o), ("reason", o))) for o in ("good", "bad"))
     ttft = Measure("ttft", "engine", (), BOUNDS)
@@ -100,29 +100,27 @@ def _fill(database: Database, kept: dict[int, int], end: int, groups: Sequence[G
     atoms = [[Atom(m, group) for m in (good, bad, ttft, *times)] for group in groups]
     with database.write() as connection:
         ids = dictionary.resolve(connection, [atom for each in atoms for atom in each])
+        keys = [(ids[atom], cell) for each in atoms for atom in each for cell in range(atom.measure.cells)]
+        minutes = _counts(np.random.default_rng(1), len(groups), (end - START) // 60)
         for width, keep in kept.items():
-            for bucket in range(max(START, (end - keep) // width * width), end, width):
-                cells = dict(_cells(rng, [[ids[atom] for atom in each] for each in atoms], bucket, width))
-                values = {"width": width, "bucket": bucket, "direct": codec.encode(cells), "fine": b""}
+            sums = minutes.reshape(-1, width // 60, minutes.shape[1]).sum(axis=1)
+            for place in range(max(0, (end - keep - START) // width), len(sums)):
+                cells = dict(zip(keys, sums[place].tolist(), strict=True))
+                values = {"width": width, "bucket": START + place * width, "direct": codec.encode(cells), "fine": b""}
                 connection.execute(insert(rollup).values(**values))
 
 
-def _cells(
-    rng: np.random.Generator, ids: Sequence[Sequence[int]], bucket: int, width: int
-) -> Iterator[tuple[tuple[int, int], int]]:
-    for index, (good, bad, ttft, expected, covered) in enumerate(ids):
-        hour, day = (bucket - START) // 3600 % 24, (bucket - START) // DAY
-        ill = hour == 13 and day % len(ids) == index
-        requests = 10 * width
-        failed = int(rng.binomial(requests, 0.2 if ill else 0.0005))
-        yield (good, 0), requests - failed
-        yield (bad, 0), failed
-        slow = 0.4 if ill else 0.002
-        shares = [(1 - slow) / 2] * 2 + [slow / 8] * 8
-        for cell, n in enumerate(rng.multinomial(requests, shares)):
-            yield (ttft, cell), int(n)
-        yield (expected, 0), width * 1000
-        yield (covered, 0), width * 1000
+def _counts(rng: np.random.Generator, groups: int, minutes: int) -> npt.NDArray[np.int64]:
+    """600 requests a minute and group: good, bad, ten cells of latency, target-time expected and covered."""
+    at = np.arange(minutes)
+    found = np.zeros((minutes, groups, 14), np.int64)
+    for group in range(groups):
+        ill = (at // 60 % 24 == 13) & (at // 1440 % groups == group)
+        bad, slow = rng.binomial(600, np.where(ill, 0.2, 0.0005)), rng.binomial(600, np.where(ill, 0.4, 0.002))
+        found[:, group, 0], found[:, group, 1] = 600 - bad, bad
+        found[:, group, 3], found[:, group, 11] = 600 - slow, slow
+        found[:, group, 12:] = 60_000
+    return found.reshape(minutes, -1)
 
 
 if __name__ == "__main__":
