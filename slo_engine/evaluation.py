@@ -45,9 +45,7 @@ class Measured:
 class Evaluation:
     """Reads each window once for all groups. `end`: the minute's edge, Unix seconds."""
 
-    def __init__(
-        self, one: Measured, end: int, revisions: Sequence[Revision], resets: Resets = NO_RESETS
-    ) -> None:
+    def __init__(self, one: Measured, end: int, revisions: Sequence[Revision], resets: Resets = NO_RESETS) -> None:
         self.one = one
         self.policy = policy_of(one.formula)
         self.groups = list(one.accounts)

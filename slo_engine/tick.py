@@ -7,7 +7,7 @@ evaluated in retrospect. What is absent is judged at every tick.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import inf
 
