@@ -39,7 +39,7 @@ class Replayed:
     changes: tuple[Change, ...]
     """Of the burn-rate alerts, as the engine told them."""
     again: tuple[Change, ...]
-    """The same by `slo_engine/backtest.py`, over the ledger as it was at the end."""
+    """The same by `slo_engine/backtest/`, over the ledger as it was at the end."""
     book: Book
 
     def counts(self, slo: str, group: Group, start: float, end: int) -> Counts:
@@ -91,7 +91,7 @@ def replay(text: bytes, slos: Sequence[Slo], *, live: bool = True) -> Replayed:
             minutes,
             tuple(_told(database)) if live else again,
             again,
-            load_book(database, [slo for slo in slos if not slo.unsupported]),
+            load_book(database, [slo for slo in slos if not slo.unsupported]).book,
         )
 
 

@@ -33,7 +33,9 @@ def query(
     """Rows `{bucket, group, good, total, coverage, numerator}` by group and time; ConfigError says what is wrong."""
     if step is not None and step not in _WIDTHS:
         raise ConfigError(f"--step is one of {', '.join(map(str, _WIDTHS))}")
-    slo = _named(SloFiles(settings.engine, EngineMetrics()).slos, sli)
+    applied = settings.engine.slo_source == "applied"
+    files = SloFiles(settings.engine, EngineMetrics(), opened(settings) if applied else None)
+    slo = _named(files.slos, sli)
     first, last = parse_time(start), parse_time(end)
     width = step or width_for(first, time.time())
     found = history(opened(settings), slo, first, last, width, dict(map(_pair, groups)))

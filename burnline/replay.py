@@ -33,7 +33,7 @@ _ALL = {tier.width: tier.retention + HOURS.retention for tier in TIERS}
 def replay(openmetrics: Path, slo_paths: Sequence[Path], at: float | None = None) -> list[dict[str, Any]]:
     """The status of the SLOs as an engine would say it at `at` (by default at the last sample)."""
     slos = _slos(slo_paths)
-    pages, intervals = _pages(openmetrics)
+    pages, intervals = read_pages(openmetrics)
     end = at if at is not None else max((page.time for page in pages), default=0.0)
     counting = Counting(DIMENSIONS, MeasurePlan(selectors=tuple({s for slo in slos for s in selectors_of(slo)})))
     with tempfile.TemporaryDirectory(prefix="burnline-replay-") as folder:
@@ -95,7 +95,8 @@ def _slos(paths: Sequence[Path]) -> list[Slo]:
     return list(catalogue.slos)
 
 
-def _pages(path: Path) -> tuple[list[TimedPage], dict[str, float]]:
+def read_pages(path: Path) -> tuple[list[TimedPage], dict[str, float]]:
+    """The pages of an OpenMetrics file in time order, and each target's interval; ConfigError with file and line."""
     try:
         body = path.read_bytes()
     except OSError as error:

@@ -21,6 +21,7 @@ from slo_engine.departures import Departures
 from slo_engine.evaluate import Stand, policy_of, revisions_of, severities, stand
 from slo_engine.evaluation import Evaluation, Measured
 from slo_engine.outcome import Fleet, Key, Outcome
+from slo_engine.resets import Resets
 from slo_engine.sheet import Truths
 from slo_engine.specs.model import QueryRatio, Slo
 from slo_engine.status import Reading, row, unmeasured
@@ -43,6 +44,7 @@ class Minute(NamedTuple):
     known: Fleet
     measured: frozenset[str]
     revisions: Mapping[str, Sequence[Revision]]
+    resets: Resets = Resets()
 
 
 class Beside(Protocol):
@@ -114,7 +116,7 @@ class BurnRound:
             self._judge_signs(formula.slo, no_data.signs_of(formula, (), (), ()), minute.end, outcome)
             return
         net = self._beside.net(formula, one.accounts)
-        evaluation = Evaluation(one, minute.end, revisions_of(formula, minute.revisions), net)
+        evaluation = Evaluation(one, minute.end, revisions_of(formula, minute.revisions), net, minute.resets)
         stirring = self._stirring(evaluation, awake, minute)
         readings, excluded, gone = [], set(), set()
         for place in sorted(np.flatnonzero(stirring).tolist(), key=evaluation.groups.__getitem__):
@@ -142,11 +144,12 @@ class BurnRound:
         return {severity: stand(reading, policy, severity) for severity in severities(slo)}
 
     def _stirring(self, evaluation: Evaluation, awake: Set[str], minute: Minute) -> Truths:
-        """Whose alerts are not at rest, or may not stay so; those that nobody carries any more are remembered."""
+        """Whose alerts are not at rest, or may not stay so, or whose budget was reset; those that nobody carries any
+        more are remembered."""
         slo = evaluation.one.formula.slo
         if not evaluation.alike:
             return np.ones(len(evaluation.groups), bool)
-        found = evaluation.alarming(severities(slo))
+        found = evaluation.alarming(severities(slo)) | evaluation.reset()
         if awake:
             found |= np.array([key in awake for key in evaluation.keys], bool)
         absent = self._departures.absent(evaluation.groups, minute.known)

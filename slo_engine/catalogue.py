@@ -1,4 +1,6 @@
-"""Which SLOs are in force: packs and files, re-read when a file changes; a broken file keeps the SLOs before it."""
+"""Which SLOs are in force: packs, and files or the set that was applied last, read again when they change.
+
+A broken file keeps the SLOs before it."""
 
 from __future__ import annotations
 
@@ -10,9 +12,12 @@ from pathlib import Path
 from core.errors import SpecError
 from slo_engine.metrics import EngineMetrics
 from slo_engine.packs import load_pack
+from slo_engine.sets import read_set
 from slo_engine.settings import EngineSettings
 from slo_engine.specs import load
 from slo_engine.specs.model import Slo
+from storage import slo_sets
+from storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +25,9 @@ log = logging.getLogger(__name__)
 class SloFiles:
     """The SLOs of the settings; `refresh` says whether they changed."""
 
-    def __init__(self, settings: EngineSettings, metrics: EngineMetrics) -> None:
+    def __init__(self, settings: EngineSettings, metrics: EngineMetrics, database: Database | None = None) -> None:
+        """`database`: where sets are applied; without it the files are read, whatever the settings say."""
+        self._db = database if settings.slo_source == "applied" else None
         self._settings = settings
         self._metrics = metrics
         self._stamp = self._look()
@@ -49,17 +56,29 @@ class SloFiles:
 
     def _read(self) -> tuple[Slo, ...]:
         slos = [slo for name in self._settings.packs for slo in load_pack(name).slos]
-        if self._settings.slos:
-            catalogue = load(self._settings.slos, lenient=self._settings.lenient)
-            if catalogue.problems:
-                raise SpecError("\n".join(str(problem) for problem in catalogue.problems))
-            slos += catalogue.slos
-        _refuse_doubles(slos)
+        slos += self._own()
+        refuse_doubles(slos)
         self._metrics.config_ok.set(1)
         return tuple(slo for slo in slos if slo.alerting.enabled)
 
+    def _own(self) -> Sequence[Slo]:
+        """Those that are no pack's."""
+        applied = None if self._db is None else slo_sets.newest(self._db, "apply")
+        if applied is not None:
+            return read_set(applied.files, lenient=self._settings.lenient)
+        if self._db is not None:
+            log.warning("engine.slo_source is applied, and no set was applied yet: the files of engine.slos are read")
+        if not self._settings.slos:
+            return ()
+        catalogue = load(self._settings.slos, lenient=self._settings.lenient)
+        if catalogue.problems:
+            raise SpecError("\n".join(str(problem) for problem in catalogue.problems))
+        return catalogue.slos
+
     def _look(self) -> str:
-        """A digest of names, sizes and times of every file."""
+        """The number of the applied set, or a digest of names, sizes and times of every file."""
+        if self._db is not None and (number := slo_sets.newest_id(self._db, "apply")) is not None:
+            return f"applied {number}"
         digest = hashlib.sha256()
         for path in sorted(_files(self._settings.slos)):
             try:
@@ -78,7 +97,8 @@ def _files(paths: Sequence[Path]) -> Iterable[Path]:
             yield path
 
 
-def _refuse_doubles(slos: Iterable[Slo]) -> None:
+def refuse_doubles(slos: Iterable[Slo]) -> None:
+    """SpecError where two SLOs have one name."""
     seen: dict[str, Slo] = {}
     for slo in slos:
         if slo.name in seen:

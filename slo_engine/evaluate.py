@@ -13,9 +13,9 @@ from slo_engine.compile import Formula
 from slo_engine.conditions import Level
 from slo_engine.groups import formula_of
 from slo_engine.low_traffic import active, few, with_finding
-from slo_engine.periods import period_seconds
+from slo_engine.periods import period_of
 from slo_engine.specs.model import Slo, SumRatio, TimeSlices
-from slo_engine.status import Finding, Reading
+from slo_engine.status import Finding, Reading, Reset
 from slo_engine.windows import BurnPolicy, BurnRow, in_steps, policy_for
 
 _ONE_PERCENT = Fraction(1, 100)
@@ -72,14 +72,23 @@ def _own_policy(slo: Slo) -> BurnPolicy | None:
 
 
 def read_group(
-    formula: Formula, group: Group, account: Account, end: int, policy: BurnPolicy, revisions: Sequence[Revision]
+    formula: Formula,
+    group: Group,
+    account: Account,
+    end: int,
+    policy: BurnPolicy,
+    revisions: Sequence[Revision],
+    reset: Reset | None = None,
 ) -> Reading:
-    """Sum the period and every window, all ending at `end`. `formula` and `policy` are those of the group."""
+    """Sum the period and every window, all ending at `end`. `formula` and `policy` are those of the group.
+
+    A reset cuts the period alone: how fast the budget burns now is what it was.
+    """
     revisions = [revision.of(group) for revision in revisions]
     windows = sorted({w for row in policy.rows for w in (row.long, row.short)})
     burns = {window: spent(formula, account, window, end, revisions) for window in windows}
-    period = spent(formula, account, period_seconds(formula.slo, end), end, revisions)
-    return Reading(formula, group, period, burns, account.since(), frozenset(account.cuts))
+    period = period_of(formula, account, end, revisions, None if reset is None else reset.at)
+    return Reading(formula, group, period, burns, account.since(), frozenset(account.cuts), reset=reset)
 
 
 def read_groups(

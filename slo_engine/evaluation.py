@@ -14,9 +14,11 @@ from slo_engine.burn import Revision
 from slo_engine.compile import TOTAL, Formula
 from slo_engine.evaluate import SUSPECTS, policy_of, read_group, weighed
 from slo_engine.groups import formula_of
+from slo_engine.periods import period_seconds
+from slo_engine.resets import NO_RESETS, Resets
 from slo_engine.sheet import Numbers, Truths
 from slo_engine.specs.model import EventRatio, GaugeThreshold, Latency, QueryRatio, RateSlices, SumRatio
-from slo_engine.status import Reading
+from slo_engine.status import Reading, Reset
 from slo_engine.status_columns import Rest
 from slo_engine.track import NEVER
 from storage.status_blocks import StatusBlock
@@ -46,14 +48,19 @@ class Evaluation:
     """Reads each window once for all groups. `end`: the minute's edge, Unix seconds."""
 
     def __init__(
-        self, one: Measured, end: int, revisions: Sequence[Revision], accounts: Mapping[Group, Account] | None = None
+        self,
+        one: Measured,
+        end: int,
+        revisions: Sequence[Revision],
+        accounts: Mapping[Group, Account] | None = None,
+        resets: Resets = NO_RESETS,
     ) -> None:
         """`accounts`: without what is excluded, where that differs."""
         self.one = one
         self._accounts = one.accounts if accounts is None else accounts
         self.policy = policy_of(one.formula)
         self.groups = list(one.accounts)
-        self._end, self._revisions = end, revisions
+        self._end, self._revisions, self._resets = end, revisions, resets
         self._sheet = sheet.read(one.formula, one.windows, end, self.policy, revisions)
         self._suspects: dict[int, list[Reading]] = {}
 
@@ -98,13 +105,25 @@ class Evaluation:
     def _plain(self, place: int) -> Reading:
         group = self.groups[place]
         account = self.one.accounts[group]
-        if not self.alike:
+        reset = self._reset(group)
+        if not self.alike or reset is not None:
             formula, account = formula_of(self.one.formula, group), self._accounts[group]
-            return read_group(formula, group, account, self._end, policy_of(formula), self._revisions)
+            policy = self.policy if formula is self.one.formula else policy_of(formula)
+            return read_group(formula, group, account, self._end, policy, self._revisions, reset)
         windows = {length: spending.of(place) for length, spending in self._sheet.windows.items()}
         first = int(self._since[place])
         since = None if first >= NEVER else float(first)
         return Reading(self.one.formula, group, self._sheet.period.of(place), windows, since, frozenset(account.cuts))
+
+    def reset(self) -> Truths:
+        """The groups whose budget counts anew within their window: each is told by itself."""
+        if not self._resets.known(self.one.formula.slo.name):
+            return np.zeros(len(self.groups), bool)
+        return np.array([self._reset(group) is not None for group in self.groups], bool)
+
+    def _reset(self, group: Group) -> Reset | None:
+        slo = self.one.formula.slo
+        return self._resets.of(slo.name, period_seconds(slo, self._end), group, self._end)
 
     def suspects(self, window: int) -> list[Reading]:
         """The groups that stand out in a window, by group."""

@@ -54,7 +54,7 @@ def history(
         raise ConfigError(
             f"over {MOST_BUCKETS} buckets of {render(width)}: shorten the time, or ask with a larger --step"
         )
-    formula = compile_slo(slo, _layers(database))
+    formula = compile_slo(slo, layers_of(database))
     book = _booked(database, formula, first, last, width)
     return [
         one
@@ -64,7 +64,8 @@ def history(
     ]
 
 
-def _layers(database: Database) -> dict[str, str]:
+def layers_of(database: Database) -> dict[str, str]:
+    """The layer that each signal is counted in, by everything that the ledger has had."""
     with database.read() as connection:
         keys = connection.execute(select(ledger_measure.c.key)).scalars().all()
     return layers_present(Atom(Measure.from_key(key), ()) for key in keys)

@@ -44,7 +44,7 @@ _TWO = 2
 
 def few(formula: Formula, window: Spent, row: BurnRow) -> bool:
     """Whether a row's long window holds too few events for the row itself to decide."""
-    return _has_events(formula) and row.factor * window.allowed < ENOUGH[row.severity]
+    return has_events(formula) and row.factor * window.allowed < ENOUGH[row.severity]
 
 
 def active(readings: Sequence[Reading], policy: BurnPolicy) -> int:
@@ -63,7 +63,7 @@ def with_finding(
 def in_sight(formula: Formula, sheet: Sheet, policy: BurnPolicy) -> npt.NDArray[np.bool_]:
     """The groups with few events and a bad one in sight, of which the detector has something to say."""
     found = np.zeros(len(sheet.period.bad), bool)
-    if not _has_events(formula):
+    if not has_events(formula):
         return found
     for row in policy.rows:
         window, recent = sheet.windows[row.long], sheet.windows[_longest(policy, row.severity)]
@@ -72,7 +72,7 @@ def in_sight(formula: Formula, sheet: Sheet, policy: BurnPolicy) -> npt.NDArray[
     return found
 
 
-def _has_events(formula: Formula) -> bool:
+def has_events(formula: Formula) -> bool:
     """Whether what is good or bad comes one by one; minutes and target-seconds do not."""
     indicator = formula.slo.indicator
     if isinstance(indicator, QueryRatio):

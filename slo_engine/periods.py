@@ -8,13 +8,16 @@ first is meant. The day of a month that has no such day is its last. Edges fall 
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from core.buckets import MINUTES, start_of
 from core.durations import HOUR, MINUTE
-from slo_engine.burn import Spent
+from slo_engine.book import Account
+from slo_engine.burn import Revision, Spent, spent
+from slo_engine.compile import Formula
 from slo_engine.specs.model import Calendar, Slo
 
 _FIXED = {"m": MINUTE, "h": HOUR}
@@ -46,6 +49,16 @@ def period_seconds(slo: Slo, end: int) -> int:
         return slo.window_seconds
     period = period_at(slo.calendar, end)
     return end - period.start if period else 0
+
+
+def period_of(
+    formula: Formula, account: Account, end: int, revisions: Sequence[Revision], reset_at: float | None = None
+) -> Spent:
+    """What the SLO's period spent up to `end`; after a reset only what was counted from its minute on."""
+    seconds: float = period_seconds(formula.slo, end)
+    if reset_at is not None:
+        seconds = max(0, min(seconds, end - start_of(reset_at, MINUTES.width)))
+    return spent(formula, account, seconds, end, revisions)
 
 
 def fields(slo: Slo, spent: Spent, end: int) -> dict[str, Any]:

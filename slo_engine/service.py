@@ -8,12 +8,13 @@ import os
 import secrets
 
 from core.clock import Clock
-from core.errors import LeaseLost, StorageError
+from core.errors import ConfigError, LeaseLost, StorageError
 from slo_engine.catalogue import SloFiles
 from slo_engine.metrics import EngineMetrics
+from slo_engine.sets import describe_set, files_of, read_set
 from slo_engine.settings import EngineSettings
 from slo_engine.tick import LEASE, Engine
-from storage import leases
+from storage import leases, slo_sets
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class EngineService:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._files = SloFiles(settings, metrics)
+        self._files = SloFiles(settings, metrics, database)
         self._engine = Engine(database, settings, dashboard_url, self._files.slos, clock, metrics)
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._epoch: int | None = None
@@ -76,6 +77,7 @@ class EngineService:
                 self._lead(self._epoch)
             elif self._files.refresh():
                 self._engine.use(self._files.slos)
+                self._record(self._epoch)
                 log.info("SLO files changed: %d SLOs in force", len(self._files.slos))
             self._engine.tick()
             if began - self._cleaned > _CLEAN_EVERY:
@@ -89,8 +91,25 @@ class EngineService:
         """A new epoch reads everything anew, with the files as they are by now."""
         self._files.refresh()
         self._engine.lead(epoch, self._files.slos)
+        self._record(epoch)
         self._leading = epoch
         log.info("this engine leads (epoch %d)", epoch)
+
+    def _record(self, epoch: int | None) -> None:
+        """Keep the text of the files that are in force, so that later ones can be compared with them."""
+        if self._settings.slo_source != "files" or not self._settings.slos or epoch is None:
+            return
+        try:
+            files = files_of(self._settings.slos)
+            slos = describe_set(read_set(files, lenient=self._settings.lenient))
+        except ConfigError as error:  # changed since they were read: the next look finds them
+            log.info("SLO files are not recorded: %s", error)
+            return
+        before = slo_sets.newest(self._db, "files")
+        if before is None or before.digest != slo_sets.digest_of(files):
+            with self._db.write() as connection:
+                leases.verify(connection, LEASE, epoch)
+                slo_sets.put(connection, files, slos, "files", "engine", "", self._clock.now())
 
     def _failed(self, error: StorageError) -> None:
         """The next round reads the ledger anew: memory may be ahead of what was written."""

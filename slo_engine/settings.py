@@ -66,6 +66,10 @@ class EngineSettings(BaseModel):
     tick_interval: Duration = Field(default=15.0, gt=0, description="time between two evaluations")
     lease_ttl: Duration = Field(default=10.0, gt=0, description="a leader that is silent for this long is replaced")
     slos: tuple[Path, ...] = Field(default=(), description="SLO files and folders, re-read on change")
+    slo_source: Literal["files", "applied"] = Field(
+        default="files",
+        description="files: the SLOs of engine.slos; applied: the set that `burnline slo apply` put in force last",
+    )
     lenient: bool = Field(
         default=False, description="read SLO files as OpenSLO's text allows, where its own SDK is stricter"
     )

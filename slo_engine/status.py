@@ -40,6 +40,13 @@ class Finding(NamedTuple):
     burn_at_least: float | None = None
 
 
+class Reset(NamedTuple):
+    """From `at` on (Unix seconds) a budget counts anew, and why."""
+
+    at: float
+    reason: str
+
+
 class Reading(NamedTuple):
     """One group of one SLO at one evaluation: the period's budget, each window's burn, and the detector's findings.
 
@@ -53,6 +60,7 @@ class Reading(NamedTuple):
     since: float | None
     cuts: frozenset[Cut] = frozenset()
     findings: Mapping[str, Finding] = MappingProxyType({})
+    reset: Reset | None = None
 
 
 def coverage_reason(coverage: float | None, total: int) -> str | None:
@@ -90,6 +98,7 @@ def row(reading: Reading, state: State) -> dict[str, Any]:
         "state": "no_data" if silent else state.value,
         "since": iso(reading.since),
         "reason": "; ".join(_reasons(reading)) or None,
+        **reset_fields(reading.reset),
     }
 
 
@@ -155,7 +164,14 @@ def unmeasured(slo_name: str, objective: float | None, window: int, reason: str)
         "state": "no_data",
         "since": None,
         "reason": reason,
+        **reset_fields(None),
     }
+
+
+def reset_fields(reset: Reset | None) -> dict[str, Any]:
+    """Since when the budget counts anew, and why; null where it was never reset within its window."""
+    at, reason = (None, None) if reset is None else (iso(reset.at), reset.reason)
+    return {"reset_at": at, "reset_reason": reason}
 
 
 def amount(n: int, unit: float) -> int | float:

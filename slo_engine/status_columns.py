@@ -13,7 +13,7 @@ from slo_engine.compile import COVERED, EXPECTED, TOTAL, Cut, Formula
 from slo_engine.conditions import State
 from slo_engine.sheet import Floats, Numbers, Sheet, Spending, Truths, ratios, times
 from slo_engine.specs.model import SumRatio
-from slo_engine.status import BLIND, INEXACT, PARTIAL, coverage_reason, cut_note, iso
+from slo_engine.status import BLIND, INEXACT, PARTIAL, coverage_reason, cut_note, iso, reset_fields
 from slo_engine.track import NEVER
 from storage.status_blocks import NO_NUMBER, Coded, StatusBlock, coded
 
@@ -47,6 +47,7 @@ def block(formula: Formula, sheet: Sheet, rest: Rest) -> StatusBlock:
         "state": _states(total, _coverage(windows[min(windows)])),
         "since": _times(rest.since),
         "reason": coded(_reasons(formula, period, windows, rest.cuts)),
+        **reset_fields(None),
     }
     return StatusBlock(slo.name, rest.keys, fields)
 

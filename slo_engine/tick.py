@@ -7,7 +7,7 @@ evaluated in retrospect. What is absent is judged at every tick.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import inf
 
@@ -35,10 +35,11 @@ from slo_engine.exclusions.round import ExclusionRound
 from slo_engine.metrics import EngineMetrics
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.quality.round import QualityRound
+from slo_engine.resets import Resets
 from slo_engine.settings import EngineSettings
 from slo_engine.specs.model import Alerting, EventRatio, Override, RateSlices, SignalMetric, Slo
 from slo_engine.timeslices.round import SliceRound
-from storage import canaries, deployments, fleet, leases, plan, status_blocks
+from storage import canaries, deployments, fleet, leases, plan, slo_sets, status_blocks
 from storage import slo as store
 from storage.alerts import AlertEvent, append
 from storage.database import Database
@@ -147,11 +148,7 @@ class Engine:
             leases.verify(connection, LEASE, self._epoch)
             for revision, spec in fresh:
                 store.add_revision(connection, revision, spec)
-        by_slo: dict[str, list[Revision]] = {}
-        for revision in [*stored, *(revision for revision, _ in fresh)]:
-            own = tuple(Override(parse_matchers(where), Fraction(goal)) for where, goal in revision.overrides)
-            by_slo.setdefault(revision.slo, []).append(Revision(revision.since, 1 - Fraction(revision.objective), own))
-        self._revisions = {name: tuple(found) for name, found in by_slo.items()}
+        self._revisions = by_name([*stored, *(revision for revision, _ in fresh)])
 
     def _load(self) -> None:
         """Fill a new book from the roll-ups."""
@@ -309,7 +306,8 @@ class Engine:
         if end <= self._evaluated:
             return
         measured = [Measured(self._book, index) for index in range(len(self._book.formulas) - 1)]
-        minute = Minute(end, known, told_by(self._atoms.values()), self._revisions)
+        resets = Resets(slo_sets.resets(self._db))
+        minute = Minute(end, known, told_by(self._atoms.values()), self._revisions, resets)
         self._quality.judge(minute, outcome)
         self._burn.judge(measured, [slo for slo in self._slos if slo.unsupported], minute, outcome)
         registered = deployments.since(self._db, end - self._settings.canary.max_duration, _DEPLOYMENTS)
@@ -369,6 +367,20 @@ def _said(slo: Slo) -> tuple[object, ...]:
 
 def _minutes_of(changes: Changes) -> list[int]:
     return [key.bucket for key in changes.buckets if key.width == MINUTES.width]
+
+
+def by_name(stored: Iterable[StoredRevision]) -> dict[str, tuple[Revision, ...]]:
+    """What was in force of each SLO, oldest first."""
+    found: dict[str, list[Revision]] = {}
+    for revision in stored:
+        own = tuple(Override(parse_matchers(where), Fraction(goal)) for where, goal in revision.overrides)
+        found.setdefault(revision.slo, []).append(Revision(revision.since, 1 - Fraction(revision.objective), own))
+    return {name: tuple(revisions) for name, revisions in found.items()}
+
+
+def stored_revisions(database: Database) -> dict[str, tuple[Revision, ...]]:
+    """What was in force of each SLO, as the database has it."""
+    return by_name(store.revisions(database))
 
 
 def _traffic(layers: Mapping[str, str]) -> Formula:

@@ -12,8 +12,10 @@ from sqlalchemy import select
 
 from burnline.api.context import Context
 from burnline.api.fields import NameInPath, Row
+from burnline.slo_sets.history import history
 from burnline.views import time_text
 from core.durations import render
+from core.errors import ConfigError
 from storage import slo as store
 from storage.database import Database
 from storage.slo import StoredRevision
@@ -49,6 +51,8 @@ class SloStatus(Row):
     excluded_total: int | float | None = Field(None, description="what `burnline/exclude` left out, in units of total")
     excluded_minutes: int | None = Field(None, description="minutes of the window that were left out")
     slices: dict[str, int] | None = Field(None, description="with time slices: how many had which verdict")
+    reset_at: str | None = Field(None, description="since when its budget counts anew, where somebody reset it")
+    reset_reason: str | None = None
 
 
 class Slo(BaseModel):
@@ -85,6 +89,38 @@ class Revision(BaseModel):
     digest: str = Field(description="equal where objective, window and indicator are equal")
 
 
+class FieldChange(BaseModel):
+    """A field of an SLO that a set changed."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class HistoryEntry(BaseModel):
+    """What happened to an SLO. What its kind does not have is null."""
+
+    kind: Literal["apply", "files", "removed", "revision", "reset"]
+    at: str
+    by: str
+    reason: str | None
+    group: dict[str, str] | None = Field(description="of a reset; null: every group")
+    fields: list[FieldChange]
+    objective: str | None = Field(description="as an exact fraction")
+    window: str | None
+    digest: str | None
+    set: int | None = Field(description="the number of the set of files")
+    text: str | None = Field(description="of the file that it stands in")
+
+
+class History(BaseModel):
+    """As `burnline slo history --json` prints it."""
+
+    version: int
+    slo: str
+    entries: list[HistoryEntry]
+
+
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/v1/slos", tags=["slos"])
@@ -109,6 +145,14 @@ def router(context: Context) -> APIRouter:
             raise HTTPException(404, f"there is no SLO {name!r}")
         priced = name in objectives and objectives[name] is None
         return [_revision(one, priced=priced) for one in found]
+
+    @routes.get("/{name}/history", responses={404: {"description": "nothing is known of an SLO of that name"}})
+    def slo_history(name: NameInPath) -> History:
+        """Sets that changed an SLO, revisions that began, and resets of its budget, oldest first."""
+        try:
+            return History.model_validate(history(database, name))
+        except ConfigError as error:
+            raise HTTPException(404, str(error)) from None
 
     return routes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from burnline.cli import (
+    backtest,
     canaries,
     config,
     db,
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 
 parts.register(app)
+app.command("backtest")(backtest.backtest)
 demo.register(app)
 gate.register(app)
 app.add_typer(db.app, name="db")

@@ -1,13 +1,20 @@
-"""`burnline slo`: files and status."""
+"""`burnline slo`: files, what they would change and have changed, and status."""
 
 from __future__ import annotations
 
+import getpass
+import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from burnline.cli.common import ConfigOption, JsonOption, open_database, print_json, settings_of, table
+
+if TYPE_CHECKING:
+    from burnline.settings import Settings
+    from burnline.slo_sets.in_force import InForce
+    from burnline.slo_sets.plan import Plan
 
 app = typer.Typer(help="SLO files, and how the SLOs stand.", rich_markup_mode=None, no_args_is_help=True)
 
@@ -156,3 +163,165 @@ def _plain(value: float | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.3%}"
+
+
+PathsArgument = Annotated[
+    list[Path] | None, typer.Argument(help="OpenSLO files or folders [default: those of engine.slos]")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept, and shown wherever it matters")]
+ByOption = Annotated[str | None, typer.Option(help="Who [default: you]")]
+
+
+@app.command()
+def plan(
+    paths: PathsArgument = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="For CI: exit 0 without changes, 2 with changes, 1 on any error")
+    ] = False,
+    judge: Annotated[
+        bool, typer.Option("--backtest/--no-backtest", help="With budgets, and the alerts of the last 30 days")
+    ] = True,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what SLO files would change against what is in force; nothing is written.
+
+    What is added, removed and changed; what would be left of each group's budget; and which alerts would have fired in
+    the last 30 days, before and after. Exit codes: 0 done, 1 an error; with --check 2 where there are changes.
+
+    Examples: burnline slo plan slos/;  burnline slo plan slos/ --check --json
+    """
+    from burnline.slo_sets import views, words
+    from core.errors import BurnlineError
+
+    try:
+        found = _planned(paths, config, judge=judge)[0]
+    except BurnlineError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    said = views.plan_view(found)
+    if json:
+        print_json(said)
+    else:
+        for line in words.plan_lines(said):
+            typer.echo(line)
+    raise typer.Exit(2 if check and found.changes else 0)
+
+
+@app.command()
+def apply(
+    paths: PathsArgument = None,
+    reason: ReasonOption = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept-lost-budget", help="Even where a spent budget would then look unspent")
+    ] = False,
+    by: ByOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put SLO files in force: shows the plan, asks, and records the files with who, when and why, in one transaction.
+
+    The engine follows what is applied where engine.slo_source is `applied`. It is in force at its next tick.
+
+    Exit codes: 0 applied, or nothing to apply; 1 the answer was no, or a fault; 2 wrong files or options.
+
+    Example: burnline slo apply slos/ --reason "p99 target agreed with support"
+    """
+    from burnline.slo_sets import change, views, words
+
+    why = change.reason_of(reason)
+    found, wanted, present, settings = _planned(paths, config, judge=True)
+    for line in words.plan_lines(views.plan_view(found)):
+        typer.echo(line)
+    if not found.changes and present.last_applied is not None:
+        return
+    if not yes and not typer.confirm("put these in force?"):
+        raise typer.Exit(1)
+    database = open_database(settings)
+    number = change.put_in_force(
+        database,
+        settings,
+        wanted,
+        found,
+        present.last_applied,
+        by or getpass.getuser(),
+        why,
+        time.time(),
+        accept=accept,
+    )
+    typer.echo(f"applied as set {number}")
+    if settings.engine.slo_source != "applied":
+        typer.echo(
+            "note: the engine follows the files of engine.slos until engine.slo_source is set to applied", err=True
+        )
+
+
+@app.command()
+def history(
+    name: Annotated[str, typer.Argument(help="An SLO, in force or not any more")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List what an SLO has been: sets that changed it, revisions of its objective, and resets, oldest first.
+
+    --json has the text of the file, too. Example: burnline slo history ttft
+    """
+    from burnline.slo_sets import words
+    from burnline.slo_sets.history import history as told
+
+    found = told(open_database(settings_of(config)), name)
+    if json:
+        print_json(found)
+    else:
+        table(list(words.history_lines(found)), ["AT", "KIND", "BY", "WHAT", "REASON"])
+
+
+@app.command()
+def reset(
+    name: Annotated[str, typer.Argument(help="An SLO in force")],
+    reason: ReasonOption = "",
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="label=value that a group must have [default: every group]")
+    ] = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let the budget of an SLO count anew from this minute on. It is audited, and marked on every chart.
+
+    What was bad before no longer counts against the window's budget. Burn rates are what they were: an alert that fires
+    goes on until it is over.
+
+    Example: burnline slo reset ttft --group model=llama --reason "a proxy counted health checks as failures, INC-97"
+    """
+    from burnline.backtesting.report import reset_view
+    from burnline.slo_sets import change
+
+    why = change.reason_of(reason)
+    database = open_database(settings_of(config))
+    made, rows = change.reset(database, name, group or [], by or getpass.getuser(), why, time.time())
+    if json:
+        print_json([reset_view(one) for one in made])
+        return
+    for row in rows:
+        labels = ",".join(f"{k}={v}" for k, v in row["group"].items())
+        typer.echo(
+            f"{name} {labels or '-'}: budget left was {_percent(row['budget_remaining'])}; it counts anew from now on"
+        )
+
+
+def _planned(
+    paths: list[Path] | None, config: Path | None, *, judge: bool
+) -> tuple[Plan, list[Path], InForce, Settings]:
+    from burnline.backtesting.progress import on_stderr
+    from burnline.slo_sets.change import planned
+    from burnline.slo_sets.in_force import in_force
+    from burnline.slo_sets.plan import plan as compared
+
+    settings = settings_of(config)
+    wanted, slos = planned(settings, paths or [])
+    database = open_database(settings)
+    present = in_force(settings, database)
+    with on_stderr() as stage:
+        found = compared(database, settings.database_url, present, slos, time.time(), stage, judge=judge)
+    return found, wanted, present, settings

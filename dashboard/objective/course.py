@@ -25,6 +25,7 @@ from dashboard.objective.sli import Unreadable
 from dashboard.sections.signs import heading, nothing
 from storage.alerts import AlertEvent
 from storage.deployments import Deployment
+from storage.slo_sets import StoredReset
 
 
 def show(url: str, chosen: Mapping[str, Any], span: Span, minute: int, now: float) -> None:
@@ -33,8 +34,9 @@ def show(url: str, chosen: Mapping[str, Any], span: Span, minute: int, now: floa
     known = reading.revisions(db, name, chosen["group"])
     told = reading.events(db, name, group_key(chosen["group"]), span, now)
     deployed = reading.deployed(db, chosen["group"], span, now)
-    marks = marks_of(known, deployed)
-    window = _window(chosen, minute)
+    resets = reading.resets(db, name, group_key(chosen["group"]))
+    marks = marks_of(known, deployed, resets)
+    window = reading.since_reset(_window(chosen, minute), minute, resets)
     found = reading.course(url, name, make(chosen["group"]), window, minute, span)
     if chosen.get("interval"):
         st.html(heading("Estimate", f"over {chosen['window']}, from a sample"))
@@ -47,6 +49,9 @@ def show(url: str, chosen: Mapping[str, Any], span: Span, minute: int, now: floa
     st.html(figures.burns(chosen, known[-1].policy if known else ()))
     st.html(heading("Revisions"))
     st.html(figures.revisions(known, now))
+    if resets:
+        st.html(heading("Resets", "the budget counts anew from then on"))
+        st.html(_resets(resets, now))
     st.html(heading("Deployments", "of this model and region in the range"))
     st.html(_deployments(deployed, now))
 
@@ -61,10 +66,13 @@ def _window(chosen: Mapping[str, Any], minute: int) -> int:
     )
 
 
-def marks_of(known: Sequence[Revision], deployed: Sequence[Deployment]) -> list[Mark]:
+def marks_of(
+    known: Sequence[Revision], deployed: Sequence[Deployment], resets: Sequence[StoredReset] = ()
+) -> list[Mark]:
     """Lines across the charts; the first revision is no change of anything."""
     changes = [Mark(one.since, f"may be bad {words.percent(float(one.allowed))}", "revision") for one in known[1:]]
-    return sorted([*changes, *(Mark(one.at, _rollout(one), "deployment") for one in deployed)])
+    anew = [Mark(one.at, f"budget reset: {one.reason}", "reset") for one in resets]
+    return sorted([*changes, *anew, *(Mark(one.at, _rollout(one), "deployment") for one in deployed)])
 
 
 def _rollout(one: Deployment) -> str:
@@ -120,6 +128,11 @@ def _alerts(told: Sequence[AlertEvent], span: Span, marks: Sequence[Mark], now: 
 def _said(one: AlertEvent, now: float) -> str:
     summary = one.annotations.get("summary", "no summary")
     return f"{words.clock(one.at, now)} · {one.transition} · {one.severity} · {summary}"
+
+
+def _resets(found: Sequence[StoredReset], now: float) -> Any:
+    lines = [f"{words.clock(one.at, now)} · {one.actor} · {one.reason}" for one in found]
+    return tag("div", *(tag("p", line, cls="bl-line") for line in reversed(lines)))
 
 
 def _deployments(found: Sequence[Deployment], now: float) -> Any:

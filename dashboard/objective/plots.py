@@ -1,4 +1,4 @@
-"""The SLO page's charts: all on one axis of time, with deployments and revisions as lines across them."""
+"""The SLO page's charts: all on one axis of time, with deployments, revisions and resets as lines across them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_MARKS = 12
 
 
 class Mark(NamedTuple):
-    """A moment that concerns every chart: a deployment or a revision."""
+    """A moment that concerns every chart: a deployment, a revision or a reset."""
 
     time: float
     label: str
@@ -116,7 +116,7 @@ def alerts_chart(found: Sequence[AlertEvent], span: Span, marks: Sequence[Mark])
 
 
 def rules(marks: Sequence[Mark], span: Span, *, labels: bool = True) -> Iterable[alt.Chart]:
-    """Lines across a chart: deployments solid, revisions dotted, with their names where there is room."""
+    """Lines across a chart: deployments solid, revisions dotted, resets dashed; with names where there is room."""
     shown = [one for one in marks if span.start <= one.time <= span.end][-_MOST_MARKS:]
     if not shown:
         return
@@ -132,7 +132,7 @@ def rules(marks: Sequence[Mark], span: Span, *, labels: bool = True) -> Iterable
     ]
     base = alt.Chart(pd.DataFrame(rows)).encode(x=time_axis(span))
     told = ["kind:N", "label:N", alt.Tooltip("at:N", title="time")]
-    dash = alt.StrokeDash("kind:N", scale=alt.Scale(domain=list(_SIGNS), range=[[1, 0], [2, 3]]), legend=None)
+    dash = alt.StrokeDash("kind:N", scale=alt.Scale(domain=list(_SIGNS), range=[[1, 0], [2, 3], [8, 3]]), legend=None)
     yield base.mark_rule(strokeWidth=1.5, color=OKABE_ITO[3]).encode(strokeDash=dash, tooltip=told)
     if labels:
         text = base.mark_text(align="left", baseline="top", dx=4, fontSize=11, color=OKABE_ITO[3], limit=180)
@@ -141,7 +141,7 @@ def rules(marks: Sequence[Mark], span: Span, *, labels: bool = True) -> Iterable
             yield mine.encode(text="label:N", y=alt.value(2 + 14 * step), tooltip=told)
 
 
-_SIGNS = {"deployment": "▸", "revision": "§"}
+_SIGNS = {"deployment": "▸", "revision": "§", "reset": "↺"}
 
 
 def _keys() -> alt.Legend:

@@ -31,11 +31,12 @@ from dashboard.objective.sli import (
     read_description,
     read_policy,
 )
-from storage import deployments
+from storage import deployments, slo_sets
 from storage import slo as store
 from storage.alerts import AlertEvent
 from storage.database import Database
 from storage.deployments import Deployment
+from storage.slo_sets import StoredReset
 from storage.tables import slo_revision
 
 
@@ -63,11 +64,22 @@ def revisions(db: Database, slo: str, group: Mapping[str, str]) -> list[Revision
         return [_revision(row._asdict(), group) for row in connection.execute(query)]
 
 
-def events(db: Database, slo: str, group_key: str, span: Span, now: float) -> list[AlertEvent]:
+def events(db: Database, slo: str, key: str, span: Span, now: float) -> list[AlertEvent]:
     """What the alerts of one group did in the span, and since then where the span is the present."""
     found = store.events(db, span.start, slo)
     end = now if span.live else span.end
-    return [one for one in found if one.group_key == group_key and one.at <= end]
+    return [one for one in found if one.group_key == key and one.at <= end]
+
+
+def resets(db: Database, slo: str, key: str) -> list[StoredReset]:
+    """When the budget of a group was let count anew, oldest first."""
+    return [one for one in slo_sets.resets(db, slo) if one.group_key in (None, key)]
+
+
+def since_reset(window: int, end: int, found: Sequence[StoredReset]) -> int:
+    """The part of a window (seconds) that still counts: from the newest reset before its end on."""
+    anew = [start_of(one.at, MINUTES.width) for one in found if one.at <= end]
+    return end - max([end - window, *anew])
 
 
 def deployed(db: Database, group: Mapping[str, str], span: Span, now: float) -> list[Deployment]:

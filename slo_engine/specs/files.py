@@ -44,7 +44,7 @@ def read_documents(paths: Sequence[Path], found: list[Problem]) -> list[Document
     """Every document of the files and folders; what cannot be read is reported, a file named twice is read once."""
     documents: list[Document] = []
     seen: set[str] = set()
-    for path in _files(paths, found):
+    for path in spec_files(paths, found):
         real = os.path.realpath(path)
         if real in seen:
             continue
@@ -61,7 +61,8 @@ def read_documents(paths: Sequence[Path], found: list[Problem]) -> list[Document
     return documents
 
 
-def _files(paths: Sequence[Path], found: list[Problem]) -> Iterator[Path]:
+def spec_files(paths: Sequence[Path], found: list[Problem]) -> Iterator[Path]:
+    """The files themselves, and those in folders (recursively); a folder without any is reported."""
     for path in paths:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if _is_spec(file, path))

@@ -49,7 +49,7 @@ class BurnPolicy:
 
 
 @dataclass(frozen=True)
-class _Table:
+class Table:
     """A data file: rows as they are at `period` (seconds), and the highest error ratio that a row may need."""
 
     period: int
@@ -67,10 +67,16 @@ def policy_for(objective: Fraction | Decimal, window_seconds: int) -> BurnPolicy
     if not 0 < budget <= 1 or window_seconds <= 0:
         raise ValueError(f"no burn policy for a target of {objective} over {window_seconds} s")
     if window_seconds < SHORT_PERIOD:
-        table = _table("short-periods")
+        return scaled_to(_table("short-periods"), budget, window_seconds, shrink=True)
+    return scaled_to(_table("low-targets" if 1 - budget <= LOW_TARGET else "workbook"), budget, window_seconds)
+
+
+def scaled_to(table: Table, budget: Fraction, window_seconds: int, *, shrink: bool = False) -> BurnPolicy:
+    """The rows of a table for a budget over a period: the same shares of it in the same windows; or, to `shrink`, the
+    same factors with windows that are no longer than the period lets them be."""
+    if shrink:
         rows = tuple(_shrunk(row, table.period, window_seconds) for row in table.rows)
     else:
-        table = _table("low-targets" if 1 - budget <= LOW_TARGET else "workbook")
         rows = tuple(_scaled(row, window_seconds) for row in table.rows)
     # Under a factor of 1 an alert would fire while the promise is kept.
     highest = max(Fraction(1), table.reach / budget)
@@ -117,11 +123,11 @@ def _with_factor(row: BurnRow, factor: Fraction, period: int) -> BurnRow:
 
 
 @cache
-def _table(name: str) -> _Table:
+def _table(name: str) -> Table:
     text = (files("slo_engine.windows") / f"{name}.yaml").read_text(encoding="utf-8")
     value = load_text(text, f"windows/{name}.yaml")[0].value
     period = parse_openslo(value["period"])
-    return _Table(period, _percent(value["reach_percent"]), tuple(_row(row, period) for row in value["rows"]))
+    return Table(period, _percent(value["reach_percent"]), tuple(_row(row, period) for row in value["rows"]))
 
 
 def _row(row: dict[str, Any], period: int) -> BurnRow:

@@ -6,7 +6,7 @@ from storage.tables.fleet import collector_shard, pushed, source, target_health
 from storage.tables.generations import generation, kept_text, sample, score, span
 from storage.tables.ledger import ledger_clock, ledger_measure, ledger_row, ledger_series, rollup, rollup_state
 from storage.tables.maintenance import maintenance
-from storage.tables.people import api_token, audit, silence
+from storage.tables.people import api_token, audit, silence, slo_applied, slo_reset
 from storage.tables.rollout import canary, deployment
 from storage.tables.slo import (
     alert_event,
@@ -49,6 +49,8 @@ __all__ = [
     "sample",
     "score",
     "silence",
+    "slo_applied",
+    "slo_reset",
     "slo_revision",
     "slo_status",
     "slo_status_block",

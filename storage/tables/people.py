@@ -42,3 +42,30 @@ api_token = Table(
     Column("expires_at", Float),
     Column("revoked_at", Float),
 )
+
+# Budgets that count anew from a minute on; `group_key` null is every group.
+slo_reset = Table(
+    "slo_reset",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slo", Text, nullable=False, index=True),
+    Column("group_key", Text),
+    Column("at", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+# Sets of SLO files, whole. `origin`: "apply" by somebody's command, "files" as the engine found its folders.
+slo_applied = Table(
+    "slo_applied",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("files", JSON, nullable=False),
+    Column("slos", JSON, nullable=False),
+)

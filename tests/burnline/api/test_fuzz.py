@@ -86,6 +86,7 @@ def test_the_edges_of_every_value_are_answered_as_the_document_says(
 
 KNOWN: dict[str, dict[str, str]] = {
     "/runbooks/{name}.md": {"name": "FleetDown"},
+    "/api/v1/slos/{name}/history": {"name": "ttft"},
     "/api/v1/slos/{name}/revisions": {"name": "ttft"},
     "/api/v1/incidents/{incident_id}": {"incident_id": "1"},
     "/api/v1/canaries/{canary_id}": {"canary_id": "llama-v2"},

@@ -11,6 +11,7 @@ from burnline.api.app import create_app
 from core.clock import ManualClock
 from storage import migrate, tokens
 from storage.database import Database
+from tests import schemas
 from tests.burnline.api.asking import CALL, TRACE, Client, Known, fill
 from tests.burnline.api.conftest import NOW
 
@@ -51,6 +52,16 @@ def test_revisions_of_an_slo_and_of_none(api: Client) -> None:
     assert (revision["objective"], revision["budget"], revision["window"]) == (0.99, 0.01, "30d")
     assert api.get("/api/v1/slos/cost/revisions").json() == []
     assert api.get("/api/v1/slos/none/revisions").status_code == 404
+
+
+def test_the_history_of_an_slo_and_of_none(api: Client) -> None:
+    found = api.get("/api/v1/slos/ttft/history").json()
+    schemas.check("slo-history", found)
+    assert [(one["kind"], one["objective"], one["window"]) for one in found["entries"]] == [
+        ("revision", "99/100", "30d")
+    ]
+    answer = api.get("/api/v1/slos/none/history")
+    assert (answer.status_code, "nothing is known" in answer.text) == (404, True)
 
 
 def test_alert_events_by_time(api: Client) -> None:

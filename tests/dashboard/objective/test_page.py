@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.measures import group_key
 from slo_engine.describe import describe, policy
 from slo_engine.packs import load_pack
 from storage import slo as store
+from storage import slo_sets
 from storage.slo import StoredRevision
 from tests.dashboard.debug.conftest import Shown
 from tests.dashboard.debug.world import deployed
@@ -45,6 +47,18 @@ def test_an_objective_shows_budget_burn_alerts_revisions_and_deployments(world: 
     revisions = page.section("Revisions", "Deployments")
     assert "in force now" in revisions and "5.00 %" in revisions and "at or below 0.5" in revisions
     assert "v2 at 10 %" in page.text.rpartition("Deployments")[2]
+
+
+def test_a_reset_is_marked_and_the_budget_is_drawn_from_it_on(world: World, shown: Shown) -> None:
+    burning(world)
+    _stored(world, 40 * DAY, "19/20", **_ttft())
+    whole = shown("slo", slo="ttft", **CANARY).section("Budget in time", "Bad share")
+    slo_sets.reset(world.db, "ttft", group_key(CANARY), world.now - 900, "ann", "a proxy lied", world.now - 900)
+    page = shown("slo", slo="ttft", **CANARY)
+    drawn = page.section("Budget in time", "Bad share")
+    assert drawn != whole
+    assert "ann · a proxy lied" in page.section("Resets", "Deployments")
+    assert "Resets" not in shown("slo", slo="ttft", **STABLE).text
 
 
 def test_without_a_choice_the_worst_is_shown_and_the_others_are_links(world: World, shown: Shown) -> None:

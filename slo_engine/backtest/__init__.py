@@ -1,0 +1,40 @@
+"""What the burn-rate alerts would have done over a ledger: the live engine's decisions, minute by minute."""
+
+from __future__ import annotations
+
+from slo_engine.backtest.incidents import Difference, Incident, differences, incidents
+from slo_engine.backtest.replaying import (
+    Change,
+    Lane,
+    Move,
+    Past,
+    Point,
+    Replay,
+    backtest,
+    load_book,
+    load_books,
+    measurable,
+)
+from slo_engine.backtest.zones import Zone, first_bucket, last_bucket_end, minute_zone, zones
+
+__all__ = [
+    "Change",
+    "Difference",
+    "Incident",
+    "Lane",
+    "Move",
+    "Past",
+    "Point",
+    "Replay",
+    "Zone",
+    "backtest",
+    "differences",
+    "first_bucket",
+    "incidents",
+    "last_bucket_end",
+    "load_book",
+    "load_books",
+    "measurable",
+    "minute_zone",
+    "zones",
+]
