@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -41,6 +41,8 @@ _ROWS = (
 _WINDOWS = {"5m": 300, "30m": 1800, "1h": HOUR, "2h": 2 * HOUR, "6h": 6 * HOUR, "1d": DAY, "3d": 3 * DAY}
 _MIN_BAD = 5
 _MIB = 2**20
+_SERVE = "serve"
+"""The first argument of the engine's own process."""
 
 
 class _Cost(NamedTuple):
@@ -81,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(given: argparse.Namespace) -> str:
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    Path("var").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="var") as folder:
         world = World(Path(folder), given.size // len(PROMISES), given.days, given.burning)
         world.build()
         size = (Path(folder) / "burnline.db").stat().st_size
@@ -97,7 +100,7 @@ def _measure(given: argparse.Namespace) -> str:
     )
     tables = [str(_table(results))]
     if given.peer:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with tempfile.TemporaryDirectory(dir="var") as folder:
             theirs = engine_peer.cost(Path(folder), given.peer)
         tables.append(str(_beside(results, theirs, given.size, given.peer)))
     return "\n\n".join([title, *tables])
@@ -162,34 +165,34 @@ def _run(world: World, period: int, given: argparse.Namespace) -> _Result:
 
 @contextmanager
 def _engine(database: Path, slos: Path, profile: bool) -> Iterator[Any]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, database, slos, profile), daemon=True)
-    process.start()
-    theirs.close()
+    given = [_SERVE, str(database), str(slos), *(["profile"] if profile else [])]
+    command = [sys.executable, "-m", "bench.engine", *given]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        told, heard = process.stdin, process.stdout
+        assert told is not None
+        assert heard is not None
 
-    def ask(what: str, now: int) -> _Cost:
-        ours.send((what, now))
-        cost = _Cost(*ours.recv())
-        return cost._replace(resident=usage_of(process.pid or 0).resident)
+        def ask(what: str, now: int) -> _Cost:
+            told.write(json.dumps([what, now]) + "\n")
+            told.flush()
+            cost = _Cost(*json.loads(heard.readline()))
+            return cost._replace(resident=usage_of(process.pid).resident)
 
-    try:
         yield ask
-    finally:
-        ours.send(("end", 0))
-        process.join(60)
+        told.close()
 
 
-def _serve(pipe: Connection, path: Path, slos: Path, profile: bool) -> None:
-    database, clock = Database(sqlite_url(path)), ManualClock(float(BEGAN))
-    engine = Engine(database, EngineSettings(packs=()), "", load([slos]).slos, clock, EngineMetrics())
+def _serve(path: str, slos: str, profile: str = "") -> int:
+    """The engine's process: a question a line on standard input, its cost on standard output."""
+    database, clock = Database(sqlite_url(Path(path))), ManualClock(float(BEGAN))
+    engine = Engine(database, EngineSettings(packs=()), "", load([Path(slos)]).slos, clock, EngineMetrics())
     profiler = _profiler() if profile else None
-    while (asked := pipe.recv())[0] != "end":
-        what, now = asked
+    for line in sys.stdin:
+        what, now = json.loads(line)
         clock.set(float(now))
         began = time.process_time(), time.perf_counter()
         if what == "lead":
-            epoch = leases.acquire(database, LEASE, str(slos), float(now), 0.0)
+            epoch = leases.acquire(database, LEASE, slos, float(now), 0.0)
             assert epoch is not None
             engine.lead(epoch)
         else:
@@ -198,10 +201,10 @@ def _serve(pipe: Connection, path: Path, slos: Path, profile: bool) -> None:
             engine.tick()
             if profiler:
                 profiler.disable()
-        pipe.send((time.process_time() - began[0], time.perf_counter() - began[1], 0))
+        print(json.dumps([time.process_time() - began[0], time.perf_counter() - began[1], 0]), flush=True)
     if profiler:
-        Path("var").mkdir(exist_ok=True)
         profiler.dump_stats("var/engine.prof")
+    return 0
 
 
 def _profiler() -> Any:
@@ -275,4 +278,4 @@ def _above(promise: Promise, cells: list[int], factor: Fraction) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(_serve(*sys.argv[2:]) if sys.argv[1:2] == [_SERVE] else main())

@@ -142,6 +142,10 @@ def _outcomes(part: Part, matcher: Matcher) -> tuple[Matcher, ...] | None:
     if not values:
         return None if inside else ()
     others = [value for outcome in OUTCOMES if (outcome in wanted) is not inside for value in listed[outcome]]
+    if not inside and "*" in values:  # every value is listed, so what is wanted is what is listed as wanted
+        values, others, inside = others, values, True
+    if not values:
+        return None
     _require_plain(part, values, others)
     return (Matcher(part.label, "=~" if inside else "!~", _any(values)), *_named_apart(part, values, others, inside))
 
