@@ -62,6 +62,7 @@ def _described(slo: Slo) -> dict[str, Any]:
             "runbook": alerting.runbook,
             "rows": [] if slo.unsupported else policy(slo),
         },
+        **({"budget_policy": dict(slo.budget_policy.levels)} if slo.budget_policy else {}),
         "threshold": slo.threshold,
         "service": slo.service,
         "description": slo.description,

@@ -156,6 +156,29 @@ class Exclude:
 
 
 @dataclass(frozen=True)
+class BudgetPolicy:
+    """Shares of the budget below which somebody is notified, a ticket opens (None: never), and changes are frozen.
+
+    They are frozen at the level `freeze` itself, too: a budget of which nothing is left is spent.
+    """
+
+    notify: Fraction | None
+    ticket: Fraction | None
+    freeze: Fraction
+
+    @property
+    def told(self) -> Mapping[str, Fraction]:
+        """Those that an alert tells of, by name."""
+        both = {"notify": self.notify, "ticket": self.ticket}
+        return {name: level for name, level in both.items() if level is not None}
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """Every level by name, as status tells it."""
+        return {name: float(level) for name, level in {**self.told, "freeze": self.freeze}.items()}
+
+
+@dataclass(frozen=True)
 class AlertCondition:
     """Alerts, if `breaching`, when the burn rate of `window` (seconds) is above `factor` for `hold` seconds.
 
@@ -224,6 +247,7 @@ class Slo:
     overrides: tuple[Override, ...] = ()
     exclude: Exclude | None = None
     conditions: tuple[AlertCondition, ...] = ()
+    budget_policy: BudgetPolicy | None = None
 
     @property
     def counted(self) -> Counted | None:

@@ -12,12 +12,24 @@ from typing import NamedTuple
 
 from core.buckets import HOURS
 from core.durations import DAY, HOUR, parse_openslo
+from slo_engine.specs.budget_policy import KEY as BUDGET_POLICY
+from slo_engine.specs.budget_policy import read_budget_policy
 from slo_engine.specs.exclude import KEY as EXCLUDE
 from slo_engine.specs.exclude import read_exclude
 from slo_engine.specs.files import Object
 from slo_engine.specs.indicators import LATER, by_of, exact, read_indicator, unsupported_sli
 from slo_engine.specs.kinds import is_composite
-from slo_engine.specs.model import AlertCondition, Alerting, Calendar, Counted, Exclude, Override, Slo, SumRatio
+from slo_engine.specs.model import (
+    AlertCondition,
+    Alerting,
+    BudgetPolicy,
+    Calendar,
+    Counted,
+    Exclude,
+    Override,
+    Slo,
+    SumRatio,
+)
 from slo_engine.specs.node import Node, nearest
 from slo_engine.specs.overrides import NAME as OVERRIDE
 from slo_engine.specs.overrides import check_overrides, has_overrides, read_overrides
@@ -26,7 +38,7 @@ from slo_engine.specs.references import Index
 from slo_engine.specs.slicing import in_slices, is_sampled, is_sliced, unsupported_slices
 
 PREFIX = "burnline/"
-ANNOTATIONS = ("enabled", "page", "ticket", "runbook", "depends-on", "exclude")
+ANNOTATIONS = ("enabled", "page", "ticket", "runbook", "depends-on", "exclude", "budget-policy")
 
 SHORTEST_WINDOW = HOUR
 """Burn windows are whole minutes: under an hour most of them would be the same one."""
@@ -44,6 +56,7 @@ class _Frame(NamedTuple):
     alerting: Alerting
     overrides: tuple[Override, ...]
     exclude: Exclude | None
+    budget_policy: BudgetPolicy | None
     conditions: tuple[AlertCondition, ...]
     notes: tuple[str, ...]
 
@@ -62,9 +75,10 @@ def read_slo(item: Object, known: Index) -> Iterator[Slo]:
 def _read_objectives(item: Object, known: Index) -> Iterator[Slo]:
     spec = item.node.get("spec") or item.node
     shared = _annotations(item.node), _alerting(item.node), read_overrides(item.node), read_exclude(item.node)
+    budget_policy = read_budget_policy(item.node)
     notes: list[str] = []
     conditions = read_conditions(spec, known, notes)
-    frame = _Frame(item.name, spec, *shared, conditions, tuple(notes))
+    frame = _Frame(item.name, spec, *shared, budget_policy, conditions, tuple(notes))
     objectives = _objectives(spec)
     for name, objective in zip(_names(item.name, objectives), objectives, strict=True):
         sli = _sli(objective, known) or _sli(spec, known)
@@ -75,6 +89,7 @@ def _read_objectives(item: Object, known: Index) -> Iterator[Slo]:
         if slo.sampled:
             _refuse_page(item.node)
             _refuse_exclude(item.node)
+            _refuse_budget_policy(item.node)
             slo = replace(slo, alerting=replace(slo.alerting, page=False))
         if len(objective.found) == before:
             yield slo
@@ -113,6 +128,7 @@ def _slo(frame: _Frame, name: str, objective: Node, sli: Node) -> Slo:
         calendar=_calendar(spec),
         overrides=frame.overrides,
         exclude=frame.exclude,
+        budget_policy=frame.budget_policy,
     )
 
 
@@ -230,6 +246,12 @@ def _refuse_exclude(slo: Node) -> None:
     exclude = slo.at("metadata", "annotations", EXCLUDE)
     if exclude:
         exclude.report("a sampled SLO excludes nothing: its verdicts are weighed by what was drawn")
+
+
+def _refuse_budget_policy(slo: Node) -> None:
+    policy = slo.at("metadata", "annotations", BUDGET_POLICY)
+    if policy:
+        policy.report("a sampled SLO has no budget policy: the gate judges the interval of its rate; leave it out")
 
 
 def _flag(annotations: Node, name: str) -> bool:

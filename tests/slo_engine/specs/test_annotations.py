@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from slo_engine.specs.model import Exclude
+from slo_engine.specs.model import BudgetPolicy, Exclude
 from tests.slo_engine.specs.test_reading import catalogue, fault, line_of, ratio, slo, slo_text, threshold
 
 REQUESTS = ratio(
@@ -92,11 +92,61 @@ def test_a_broken_exclusion_is_reported_at_its_line(text: str, message: str) -> 
     assert problem.line == line_of(whole, "burnline/exclude")
 
 
+SAMPLED = ratio(
+    """{signal: judged, where: 'detector="pii",verdict="flagged"'}""",
+    """{signal: judged, where: 'detector="pii"'}""",
+    part="bad",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("notify below 50%, ticket below 25%, freeze below 0%", (Fraction(1, 2), Fraction(1, 4), Fraction(0))),
+        ("ticket below 12.5 %", (None, Fraction(1, 8), Fraction(0))),
+        ("freeze below -20%,notify  below 0%", (Fraction(0), None, Fraction(-1, 5))),
+    ],
+)
+def test_a_budget_policy_is_a_level_for_each_consequence(text: str, found: tuple[Fraction | None, ...]) -> None:
+    policy = slo(with_override(text, "budget-policy")).budget_policy
+    assert policy is not None
+    assert (policy.notify, policy.ticket, policy.freeze) == found
+    assert policy == BudgetPolicy(*found)  # type: ignore[arg-type] # the freeze is there
+
+
+def test_without_the_annotation_there_is_no_policy() -> None:
+    assert slo(slo_text(REQUESTS, "target: 0.999")).budget_policy is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is no consequence: write consequences with a comma between them, as notify below 50%"),
+        ("ticket", "'ticket' is no consequence: write"),
+        ("ticket below 25", "'ticket below 25' is no consequence"),
+        ("ticket below x%", "is no consequence"),
+        ("ticket under 25%", "is no consequence"),
+        ("page below 10%", "'page' is no consequence; write one of freeze, notify, ticket"),
+        ("notfy below 10%", "did you mean 'notify'?"),
+        ("ticket below 25%, ticket below 20%", "ticket stands twice: write each consequence once"),
+        ("ticket below -5%", "ticket is possible below 0% to 95%, not -5%"),
+        ("notify below 99%", "notify is possible below 0% to 95%, not 99%"),
+        ("freeze below -1001%", "freeze is possible below -1000% to 95%"),
+        ("ticket below 25%,", "'' is no consequence"),
+    ],
+)
+def test_a_broken_budget_policy_is_reported_at_its_line(text: str, message: str) -> None:
+    whole = with_override(text, "budget-policy")
+    (problem,) = catalogue(whole).problems
+    assert message in problem.message
+    assert problem.line == line_of(whole, "burnline/budget-policy")
+
+
+def test_a_sampled_slo_has_no_budget_policy() -> None:
+    (problem,) = catalogue(with_override("ticket below 25%", "budget-policy", SAMPLED)).problems
+    assert "a sampled SLO has no budget policy" in problem.message
+
+
 def test_a_sampled_slo_excludes_nothing() -> None:
-    sampled = ratio(
-        """{signal: judged, where: 'detector="pii",verdict="flagged"'}""",
-        """{signal: judged, where: 'detector="pii"'}""",
-        part="bad",
-    )
-    (problem,) = catalogue(with_override("maintenance", "exclude", sampled)).problems
+    (problem,) = catalogue(with_override("maintenance", "exclude", SAMPLED)).problems
     assert "a sampled SLO excludes nothing" in problem.message
