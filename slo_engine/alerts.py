@@ -18,6 +18,8 @@ from slo_engine.status import Finding, Reading, evidence_text, iso
 from storage.alerts import AlertEvent
 
 BURN = "ErrorBudgetBurn"
+POLICY = "ErrorBudgetPolicy"
+_OF_BUDGETS = (BURN, POLICY)
 
 
 def burn_event(
@@ -42,15 +44,15 @@ def burn_event(
     }
     window = stand.row.long if stand.row else min(reading.windows, default=0)
     evidence = {
-        "burn_rates": {render(w): _rounded(s.rate) for w, s in sorted(reading.windows.items())},
+        "burn_rates": {render(w): rounded(s.rate) for w, s in sorted(reading.windows.items())},
         "condition": _condition(stand),
         "decided_by": "burn rate" if stand.finding is None else "few events",
         "few_events": _few_events(stand.finding),
         "bad_events": {render(w): s.bad for w, s in sorted(reading.windows.items())},
         "total_events": {render(w): s.counts.total for w, s in sorted(reading.windows.items())},
-        "budget_remaining": _rounded(reading.period.remaining),
+        "budget_remaining": rounded(reading.period.remaining),
         "objective": slo.objective or None,
-        "coverage": _rounded(stand.coverage),
+        "coverage": rounded(stand.coverage),
         "suspects": suspects(siblings, window, reading.group),
         "reason": reason.value,
         "evaluated_at": iso(at),
@@ -91,7 +93,7 @@ _NO_DIMENSION = ("alertname", "slo", "service", "severity")
 class Links:
     """Where an alert leads: its runbook, and the dashboard's page with its filters and time set.
 
-    A page and a canary's alert open On-call, a ticket opens the budget on SLO, something absent opens Debug.
+    A page and a canary's alert open On-call, another one of a budget opens SLO, something absent opens Debug.
     """
 
     def __init__(self, dashboard_url: str, runbook_url: str) -> None:
@@ -116,13 +118,13 @@ class Links:
 
 def _filters(labels: Mapping[str, str], canary: str | None) -> dict[str, str]:
     """The alert's dimensions; its SLO too, if it is one, and the canary."""
-    found = {"slo": labels["slo"]} if labels["alertname"] == BURN else {}
+    found = {"slo": labels["slo"]} if labels["alertname"] in _OF_BUDGETS else {}
     found |= {name: value for name, value in labels.items() if name not in _NO_DIMENSION}
     return found | ({"canary": canary} if canary else {})
 
 
 def _page(labels: Mapping[str, str], canary: str | None) -> str:
-    if labels["alertname"] != BURN:
+    if labels["alertname"] not in _OF_BUDGETS:
         return "" if canary else "debug"
     return "" if labels["severity"] == "page" else "slo"
 
@@ -148,7 +150,7 @@ def _description(reading: Reading, stand: Stand, end: float) -> str:
     spent = reading.windows.get(window, reading.period)
     left = reading.period.remaining
     budget = "" if left is None else f" {_budget(left, _whose_budget(reading, end))}"
-    what = _what(reading, spent.bad, spent.counts.total)
+    what = what_was_bad(reading, spent.bad, spent.counts.total)
     inexact = "" if slo.exact else " Not exact: PromQL queries counted."
     return f"{what} over {render(window)}.{budget}{inexact} {slo.description}".strip()
 
@@ -166,7 +168,8 @@ def _whose_budget(reading: Reading, end: float) -> str:
     return f"budget since {iso(end - period_seconds(slo, int(end)))}"
 
 
-def _what(reading: Reading, bad: int, total: int) -> str:
+def what_was_bad(reading: Reading, bad: int, total: int) -> str:
+    """How many of how many, in the words of the indicator."""
     indicator, unit = reading.formula.slo.indicator, reading.formula.unit
     if isinstance(indicator, TimeSlices):
         lost = f"{bad / unit:.3g}" if indicator.target is None else str(bad)
@@ -197,16 +200,17 @@ def _few_events(finding: Finding | None) -> dict[str, Any] | None:
         "bad": finding.bad,
         "total": finding.total,
         "since": iso(finding.since),
-        "e_value": _rounded(finding.value),
+        "e_value": rounded(finding.value),
         "threshold": finding.threshold,
-        "burn_rate_at_least": _rounded(finding.burn_at_least),
+        "burn_rate_at_least": rounded(finding.burn_at_least),
         "limit": float(finding.row.factor),
         "false_alert_after": render(FALSE_ALERT_AFTER[finding.row.severity]),
         "groups": finding.groups,
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """As evidence tells it."""
     return None if value is None else round(value, 4)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.buckets import MINUTES
 from core.measures import Group, group_key
-from slo_engine import absence, alerts, no_data
+from slo_engine import absence, alerts, budget_policy, no_data
 from slo_engine.alerts import Links
 from slo_engine.book import Account
 from slo_engine.burn import Revision
@@ -20,6 +20,7 @@ from slo_engine.conditions import Level, State, decide, retire, withdraw
 from slo_engine.departures import Departures
 from slo_engine.evaluate import Stand, policy_of, revisions_of, severities, stand
 from slo_engine.evaluation import Evaluation, Measured
+from slo_engine.forecast import exhausted_at
 from slo_engine.outcome import Fleet, Key, Outcome
 from slo_engine.resets import Resets
 from slo_engine.sheet import Truths
@@ -130,6 +131,8 @@ class BurnRound:
             retired = self._departures.retired(formula.slo.name, reading.group, minute.end, minute.known, account)
             gone |= {reading.group} if retired else set()
             self._judge_group(reading, stands, evaluation, minute.end, outcome, retired=retired)
+            out = reading.group in excluded
+            budget_policy.judge(reading, minute.end, outcome, self._links, excluded=out, retired=retired)
         if no_data.wanted(formula.slo):
             self._judge_signs(formula.slo, no_data.signs_of(formula, readings, excluded, gone), minute.end, outcome)
         if not stirring.all():
@@ -149,7 +152,7 @@ class BurnRound:
         slo = evaluation.one.formula.slo
         if not evaluation.alike:
             return np.ones(len(evaluation.groups), bool)
-        found = evaluation.alarming(severities(slo)) | evaluation.reset()
+        found = evaluation.alarming(severities(slo)) | evaluation.reset() | evaluation.below_policy()
         if awake:
             found |= np.array([key in awake for key in evaluation.keys], bool)
         absent = self._departures.absent(evaluation.groups, minute.known)
@@ -208,7 +211,13 @@ class BurnRound:
     def _row(self, reading: Reading, state: State, end: int) -> dict[str, Any]:
         found = row(reading, state)
         reasons = [*([found["reason"]] if found["reason"] else []), *self._beside.notes(reading, end)]
-        return {**found, "reason": "; ".join(reasons) or None, **self._beside.fields(reading, end)}
+        return {
+            **found,
+            "reason": "; ".join(reasons) or None,
+            "exhausted_at": exhausted_at(reading, end),
+            **budget_policy.fields(reading.formula.slo),
+            **self._beside.fields(reading, end),
+        }
 
     def _withdraw(self, unread: set[str], end: int, outcome: Outcome) -> None:
         """End alerts that nothing speaks for: the SLO's file is gone, or it has other groups or severities now.
@@ -246,5 +255,5 @@ def _nothing_counted(slo: Slo) -> str:
 
 def _say_unmeasured(slo: Slo, reason: str, outcome: Outcome) -> None:
     assert outcome.status is not None
-    row_ = unmeasured(slo.name, slo.objective, slo.window_seconds, reason)
+    row_ = unmeasured(slo.name, slo.objective, slo.window_seconds, reason) | budget_policy.fields(slo)
     outcome.status.append((slo.name, group_key(()), row_))

@@ -79,6 +79,15 @@ class Evaluation:
         by_rate = self._sheet.alarming(row for row in self.policy.rows if row.severity in wanted)
         return by_rate | low_traffic.in_sight(self.one.formula, self._sheet, self.policy)
 
+    def below_policy(self) -> Truths:
+        """The groups whose budget is below a level at which an alert opens."""
+        policy = self.one.formula.slo.budget_policy
+        levels = policy.told.values() if policy else ()
+        if not levels:
+            return np.zeros(len(self.groups), bool)
+        # Less than a share is left where more than the rest of it was spent: compared without rounding.
+        return self._sheet.period.above(1 - max(levels))
+
     @property
     def alike(self) -> bool:
         """Whether groups at rest may be told in columns; else each is decided and told by itself."""
@@ -138,4 +147,4 @@ class Evaluation:
         here = places.tolist()
         cuts = [frozenset(account.cuts) for account in self.one.accounts.values()]
         rest = Rest(places, [self.keys[n] for n in here], self._since[places], [cuts[n] for n in here])
-        return status_columns.block(self.one.formula, self._sheet, rest)
+        return status_columns.block(self.one.formula, self._sheet, rest, self._end)

@@ -165,6 +165,7 @@ def unmeasured(slo_name: str, objective: float | None, window: int, reason: str)
         "since": None,
         "reason": reason,
         **reset_fields(None),
+        "exhausted_at": {},
     }
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from core.durations import render
+from slo_engine import budget_policy
 from slo_engine.compile import COVERED, EXPECTED, TOTAL, Cut, Formula
 from slo_engine.conditions import State
+from slo_engine.forecast import exhausted_at_of
 from slo_engine.sheet import Floats, Numbers, Sheet, Spending, Truths, ratios, times
 from slo_engine.specs.model import SumRatio
 from slo_engine.status import BLIND, INEXACT, PARTIAL, coverage_reason, cut_note, iso, reset_fields
@@ -27,12 +29,13 @@ class Rest(NamedTuple):
     cuts: Sequence[frozenset[Cut]]
 
 
-def block(formula: Formula, sheet: Sheet, rest: Rest) -> StatusBlock:
-    """The fields of groups whose alerts are all at rest."""
+def block(formula: Formula, sheet: Sheet, rest: Rest, end: int) -> StatusBlock:
+    """The fields of groups whose alerts are all at rest. `end`: the evaluated minute's edge, Unix seconds."""
     slo, here = formula.slo, rest.places
     period = _of(sheet.period, here)
     windows = {length: _of(spending, here) for length, spending in sorted(sheet.windows.items())}
     coverage, total = _coverage(period), period.counts[:, TOTAL]
+    remaining, burns = period.remaining, {render(length): spending.rates for length, spending in windows.items()}
     is_ratio = slo.objective > 0
     fields: dict[str, Any] = {
         "objective": slo.objective if is_ratio else None,
@@ -40,14 +43,16 @@ def block(formula: Formula, sheet: Sheet, rest: Rest) -> StatusBlock:
         "good": _amounts(total - period.bad, total, formula.unit) if is_ratio else None,
         "total": _amounts(total, total, formula.unit),
         "sli": _slis(formula, period),
-        "budget_remaining": period.remaining,
-        "burn_rates": {render(length): spending.rates for length, spending in windows.items()},
+        "budget_remaining": remaining,
+        "burn_rates": burns,
         "coverage": coverage,
         "exact": slo.exact,
         "state": _states(total, _coverage(windows[min(windows)])),
         "since": _times(rest.since),
         "reason": coded(_reasons(formula, period, windows, rest.cuts)),
         **reset_fields(None),
+        "exhausted_at": exhausted_at_of(remaining, burns, slo.window_seconds, end),
+        **budget_policy.fields(slo),
     }
     return StatusBlock(slo.name, rest.keys, fields)
 

@@ -178,7 +178,7 @@ def test_every_field_of_the_contract_is_there_and_what_is_unknown_is_null_with_a
     history = History(1)
     found = run(tmp_path, history.text, BEGIN + 3600 * 40)
     fields = {"slo", "group", "objective", "window", "good", "total", "sli", "budget_remaining", "burn_rates"}
-    fields |= {"coverage", "exact", "state", "since", "reason", "reset_at", "reset_reason"}
+    fields |= {"coverage", "exact", "state", "since", "reason", "reset_at", "reset_reason", "exhausted_at"}
     assert found
     for row in found.values():
         assert set(row) == fields
