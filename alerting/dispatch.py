@@ -316,4 +316,4 @@ def _in_order(group: Group, chosen: frozenset[str]) -> list[AlertView]:
 
 def _severity(views: list[AlertView]) -> str:
     found = {view.labels.get("severity", "") for view in views}
-    return "page" if "page" in found else "ticket"
+    return next((one for one in ("page", "ticket", "info") if one in found), "ticket")

@@ -109,7 +109,7 @@ class Incidents:
             group_key=group_key,
             slo=event.slo,
             title=title([alert]),
-            severity=event.severity,
+            severity=alert.labels.get("severity", event.severity),
             labels=dict(event.labels),
             evidence={},
             alerts=[],

@@ -126,8 +126,8 @@ class HeartbeatSettings(_Settings):
 class AlertingSettings(_Settings):
     """Everything that alerting is told.
 
-    Without `route`, alerts of severity page go to the receiver named `page` and those of severity ticket to the one
-    named `ticket`; a single receiver gets both. Without receivers, incidents are kept and nobody is notified.
+    Without `route`, alerts of severity page go to the receiver named `page`, those of severity ticket and info to the
+    one named `ticket`; a single receiver gets all. Without receivers, incidents are kept and nobody is notified.
     """
 
     receivers: tuple[ReceiverSettings, ...] = Field(default=(), description="where notifications can go")
@@ -159,8 +159,9 @@ class AlertingSettings(_Settings):
             return self.route
         names = {receiver.name for receiver in self.receivers}
         if {"page", "ticket"} <= names:
-            children = tuple(RouteSettings(receiver=n, matchers=(f'severity="{n}"',)) for n in ("page", "ticket"))
-            return RouteSettings(receiver="page", routes=children)
+            children = (("page", "page"), ("ticket", "ticket"), ("ticket", "info"))
+            routes = tuple(RouteSettings(receiver=to, matchers=(f'severity="{of}"',)) for to, of in children)
+            return RouteSettings(receiver="page", routes=routes)
         return RouteSettings(receiver=next(iter(names), None))
 
 

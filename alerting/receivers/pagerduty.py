@@ -19,7 +19,7 @@ LONGEST_DEDUP_KEY = 255
 LARGEST_BODY = 512_000
 """The documented limit is 512 KB; Alertmanager reads it as bytes of 1,000, the safer reading."""
 
-SEVERITIES = {"page": "critical", "ticket": "warning"}
+SEVERITIES = {"page": "critical", "ticket": "warning", "info": "info"}
 
 
 class PagerDuty(BaseModel):

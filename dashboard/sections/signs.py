@@ -20,6 +20,7 @@ _SHAPES = {
     "cleared": "●",
     "page": "▲",
     "ticket": "■",
+    "info": "○",
     "pass": "●",
     "fail": "▲",
     "inconclusive": "◆",
