@@ -121,6 +121,7 @@ def as_json(gate: Gate) -> dict[str, Any]:
                 "total": row["total"],
                 "budget_remaining": row["budget_remaining"],
                 "freeze_below": freeze_level(row),
+                "exhausted_at": dict(row.get("exhausted_at") or {}),
                 "coverage": row["coverage"],
             }
             for row, verdict, reason in gate.groups

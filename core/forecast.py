@@ -26,9 +26,9 @@ def seconds_left(
 ) -> float | None:
     """Seconds until the rest of a budget is gone: remaining × period ÷ burn.
 
-    `remaining`: share of the budget that is left; `burn`: its pace, 1 spends all of it in `period` (seconds). 0 where it
-    is spent already, at whatever pace. None where either is unknown, and where it lasts: a rolling window regains what
-    burns no faster than 1; a period that ends in `within` seconds, what is not spent by then.
+    `remaining`: share of the budget that is left; `burn`: its pace, 1 spends all of it in `period` (seconds). 0 where
+    it is spent already, at whatever pace. None where either is unknown, and where it lasts: a rolling window regains
+    what burns no faster than 1; a period that ends in `within` seconds, what is not spent by then.
     """
     if remaining is None:
         return None

@@ -21,9 +21,9 @@ from slo_engine.status import BLIND, Reading, amount, iso
 from storage.alerts import AlertEvent
 
 SEVERITIES = {"notify": "info", "ticket": "ticket"}
-"""The label `severity` by consequence. Alert states tell them apart from burn alerts as `budget-info`, `budget-ticket`."""
+"""The label `severity` by consequence. States of alerts have `budget-info` and `budget-ticket`, beside burn alerts."""
 RELIEF = Fraction(2, 100)
-"""So much above its level a budget must be for its alert to end: it wavers around the level as events enter and leave."""
+"""So much above its level a budget ends its alert: it wavers around the level as events enter and leave."""
 
 
 class Low(NamedTuple):

@@ -16,7 +16,7 @@ from storage.status_blocks import Coded
 def exhausted_at(reading: Reading, end: int) -> dict[str, str | None]:
     """Window → RFC 3339 time, or None. `end`: the evaluated minute's edge, Unix seconds.
 
-    With a calendar the rest is that of the whole period, by its own estimate, and what lasts to the period's end is None.
+    With a calendar the rest is that of the whole period, by its own estimate; what lasts to the period's end is None.
     """
     slo = reading.formula.slo
     remaining, length, within = reading.period.remaining, float(slo.window_seconds), None

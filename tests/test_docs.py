@@ -188,8 +188,8 @@ def test_files_that_are_named_exist() -> None:
 
 
 def alert_names() -> set[str]:
-    """The second argument of every `Sign(...)` in the engine, and the burn-rate alert."""
-    found = {alerts.BURN}
+    """The second argument of every `Sign(...)` in the engine, and the alerts of budgets."""
+    found = {alerts.BURN, alerts.POLICY}
     for file in (ROOT / "slo_engine").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Sign" and len(node.args) > 1:

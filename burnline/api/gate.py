@@ -26,6 +26,9 @@ class GroupVerdict(BaseModel):
     total: int | float | None
     budget_remaining: float | None = Field(description="share of the budget; below 0 when overspent")
     freeze_below: float = Field(description="at or below this share of the budget the group fails")
+    exhausted_at: dict[str, str | None] = Field(
+        description="by window: when the budget is gone at that window's pace; null: not in sight, or not known"
+    )
     coverage: float | None
 
 

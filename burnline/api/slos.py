@@ -53,6 +53,14 @@ class SloStatus(Row):
     slices: dict[str, int] | None = Field(None, description="with time slices: how many had which verdict")
     reset_at: str | None = Field(None, description="since when its budget counts anew, where somebody reset it")
     reset_reason: str | None = None
+    exhausted_at: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="by window: when the budget is gone at that window's pace; null: not in sight, or not known",
+    )
+    budget_policy: dict[str, float] | None = Field(
+        None,
+        description="with `burnline/budget-policy`: by consequence, the share of the budget below which it follows",
+    )
 
 
 class Slo(BaseModel):

@@ -98,7 +98,7 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     if json:
         print_json(rows)
     else:
-        print_status(rows)
+        print_status(rows, time.time())
 
 
 @app.command()
@@ -129,8 +129,13 @@ def rules(
     raise typer.Exit(0 if told.complete else 1)
 
 
-def print_status(rows: list[dict[str, Any]]) -> None:
-    """The status as a table; what is unknown is a dash with its reason."""
+def print_status(rows: list[dict[str, Any]], now: float | None = None) -> None:
+    """The status as a table; what is unknown is a dash with its reason.
+
+    `now`: Unix seconds, from which it tells how long a budget lasts; without it, until when.
+    """
+    from core.forecast import outlook
+
     lines = []
     for row in rows:
         group = ",".join(f"{k}={v}" for k, v in row["group"].items())
@@ -143,7 +148,7 @@ def print_status(rows: list[dict[str, Any]]) -> None:
                 _sli(row),
                 _percent(row["budget_remaining"]),
                 burn or "-",
-                row["reason"] or "",
+                "; ".join(note for note in (outlook(row, now), row["reason"]) if note),
             ]
         )
     table(lines, ["STATE", "SLO", "GROUP", "SLI", "BUDGET LEFT", "BURN", "NOTE"])

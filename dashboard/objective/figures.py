@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.durations import parse_prometheus
+from core.forecast import outlook
 from dashboard import links, words
 from dashboard.debug.address import link
 from dashboard.filters import DIMENSIONS
@@ -19,11 +20,19 @@ _ALL = 1e-9
 _EXACTNESS = {True: "exact", False: "not exact", None: words.NOT_MEASURED}
 
 
-def headline(one: Mapping[str, Any]) -> Html:
-    """State, budget left, measured, coverage; then the reason for whatever is missing."""
+def headline(one: Mapping[str, Any], now: float) -> Html:
+    """State, budget left, measured, coverage; when it is gone; then the reason for whatever is missing."""
     figures = [tag("span", tag("small", name), tag("b", text), cls="bl-figure") for name, text in _figures(one)]
-    reason = [tag("p", one["reason"], cls="bl-line")] if one["reason"] else []
-    return tag("div", tag("div", *figures, cls="bl-figures"), tag("p", sign(state_of(one)), cls="bl-line"), *reason)
+    lines = [tag("p", line, cls="bl-line") for line in (_outlook(one, now), one["reason"]) if line]
+    return tag("div", tag("div", *figures, cls="bl-figures"), tag("p", sign(state_of(one)), cls="bl-line"), *lines)
+
+
+def _outlook(one: Mapping[str, Any], now: float) -> str | None:
+    """When the budget is gone at the pace of a recent window; None where that is not in sight."""
+    found = outlook(one, now)
+    return (
+        found and f"{found[0].upper()}{found[1:]}, at the earliest: what leaves the window meanwhile may give it time."
+    )
 
 
 def state_of(one: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ def alerts_chart(found: Sequence[AlertEvent], span: Span, marks: Sequence[Mark])
         .mark_point(filled=True, size=90, opacity=1)
         .encode(
             x=time_axis(span),
-            y=alt.Y("severity:N", axis=value_axis(None), sort=["page", "ticket"]),
+            y=alt.Y("severity:N", axis=value_axis(None), sort=["page", "ticket", "budget-ticket", "budget-info"]),
             color=alt.Color(
                 "change:N", scale=alt.Scale(domain=names, range=[TRANSITIONS[n][0] for n in names]), legend=_keys()
             ),

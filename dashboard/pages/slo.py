@@ -98,7 +98,7 @@ def _objective(
     given = controls.query()
     st.html(heading(chosen["slo"], words.group(chosen["group"])))
     st.html(tag("p", *_ways_out(chosen, given), cls="bl-line bl-row-links"))
-    st.html(figures.headline(chosen))
+    st.html(figures.headline(chosen, taken.now))
     siblings = worst_first(row for row in taken.status if row["slo"] == chosen["slo"])
     if len(siblings) > 1:
         with st.expander(

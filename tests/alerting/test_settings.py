@@ -27,7 +27,7 @@ def told(settings: AlertingSettings, **labels: str) -> list[str]:
 def test_by_default_pages_and_tickets_go_to_the_receivers_of_these_names() -> None:
     settings = parse(receivers=receivers("ticket", "page"))
     assert told(settings) == ["page"]
-    assert told(settings, severity="ticket") == ["ticket"]
+    assert told(settings, severity="ticket") == told(settings, severity="info") == ["ticket"]
     assert told(settings, severity="else") == ["page"]
 
 

@@ -60,6 +60,12 @@ def test_a_spent_budget_fails(left: float, expected: Verdict) -> None:
     assert verdict_on(budget_remaining=left)[0] is expected
 
 
+def test_the_gate_tells_when_a_budget_is_gone_and_of_an_older_engines_row_nothing() -> None:
+    times = {"1h": "2026-09-21T20:00:00Z", "3d": None}
+    found = gate.judge([row(exhausted_at=times), row()], set(), NOW - 30, NOW)
+    assert [one["exhausted_at"] for one in gate.as_json(found)["groups"]] == [times, {}]
+
+
 def test_an_slo_may_freeze_before_its_budget_is_spent() -> None:
     policy = {"freeze": 0.1}
     assert verdict_on(budget_remaining=0.1, budget_policy=policy)[0] is Verdict.FAIL

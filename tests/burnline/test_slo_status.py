@@ -24,3 +24,13 @@ def test_a_sample_that_nobody_judged_has_no_interval(capsys: pytest.CaptureFixtu
     print_status([unmeasured("safety", 0.95, 86_400, "not measured: 7 drawn, none judged") | extras()])
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split()[:4] == ["no_data", "safety", "-", "-"]
+
+
+def test_a_budget_that_is_going_says_in_how_long_it_is_gone_before_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    going = {"budget_remaining": 0.2, "exhausted_at": {"5m": None, "1h": "2026-01-05T07:30:00Z"}, "objective": 0.99}
+    print_status([unmeasured("chat", 0.99, 86_400, "partial: 90 %") | going], 1_767_571_200.0)
+    assert "budget gone in 7h at the pace of the last 1h; partial: 90 %" in capsys.readouterr().out
+    print_status([unmeasured("chat", 0.99, 86_400, "partial: 90 %") | going])
+    assert "budget gone at 2026-01-05T07:30:00Z at the pace of the last 1h; partial" in capsys.readouterr().out

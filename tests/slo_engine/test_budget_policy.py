@@ -129,7 +129,7 @@ def test_it_ends_when_the_targets_of_its_group_have_left(world: World) -> None:
 
 def test_nothing_begins_or_ends_while_the_minute_is_excluded(world: World) -> None:
     lay(world, 0, 60, 900, 100)
-    when = Recurrence(datetime(2026, 1, 5, 0, 50), "UTC", 600.0)
+    when = Recurrence(datetime.fromisoformat("2026-01-05T00:50:00"), "UTC", 600.0)
     maintenance.add(world.db, parse_matchers("slo=success"), when, "planned", "ann", world.clock.now())
     world.lead(asked(extra=POLICY + ", burnline/exclude: maintenance"))
     tick(world, 55)
