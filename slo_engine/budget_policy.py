@@ -112,6 +112,7 @@ def _event(reading: Reading, low: Low, decision: Decision, starts_at: float, end
 
 def _evidence(reading: Reading, low: Low) -> dict[str, Any]:
     slo, period, unit = reading.formula.slo, reading.period, reading.formula.unit
+    windows = sorted(reading.windows.items())
     return {
         "budget_remaining": rounded(period.remaining),
         "budget_below": float(low.level),
@@ -120,7 +121,9 @@ def _evidence(reading: Reading, low: Low) -> dict[str, Any]:
         "allowed": float(period.allowed / Fraction(unit)),
         "total": amount(period.counts.total, unit),
         "window": render(slo.window_seconds),
-        "burn_rates": {render(window): rounded(one.rate) for window, one in sorted(reading.windows.items())},
+        "burn_rates": {render(window): rounded(one.rate) for window, one in windows},
+        "bad_events": {render(window): one.bad for window, one in windows},
+        "total_events": {render(window): one.counts.total for window, one in windows},
         "objective": slo.objective or None,
         "coverage": rounded(period.counts.coverage),
     }

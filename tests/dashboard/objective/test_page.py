@@ -7,6 +7,7 @@ from typing import Any
 from core.measures import group_key
 from slo_engine.describe import describe, policy
 from slo_engine.packs import load_pack
+from slo_engine.status import iso
 from storage import slo as store
 from storage import slo_sets
 from storage.slo import StoredRevision
@@ -47,6 +48,14 @@ def test_an_objective_shows_budget_burn_alerts_revisions_and_deployments(world: 
     revisions = page.section("Revisions", "Deployments")
     assert "in force now" in revisions and "5.00 %" in revisions and "at or below 0.5" in revisions
     assert "v2 at 10 %" in page.text.rpartition("Deployments")[2]
+
+
+def test_a_budget_that_is_going_says_when_it_is_gone_at_the_earliest(world: World, shown: Shown) -> None:
+    world.collected()
+    gone = {"5m": None, "1h": str(iso(world.now + 7.5 * 3600)), "3d": str(iso(world.now + 90_000))}
+    world.judged(status_row("ttft", CANARY, exhausted_at=gone), status_row("availability", CANARY))
+    assert "Budget gone in 7h at the pace of the last 1h, at the earliest" in shown("slo", slo="ttft", **CANARY).text
+    assert "Budget gone" not in shown("slo", slo="availability", **CANARY).text
 
 
 def test_a_reset_is_marked_and_the_budget_is_drawn_from_it_on(world: World, shown: Shown) -> None:
