@@ -50,7 +50,7 @@ class World:
         self.settings = settings or self.settings
         self.alerter = Alerter(self.db, self.settings, self.clock, "http://127.0.0.1:8080/")
 
-    def event(self, transition: str, alert: str, **evidence: Any) -> int:
+    def event(self, transition: str, alert: str, severity: str | None = None, **evidence: Any) -> int:
         now = self.clock.now()
         labels = self.labels(alert)
         with self.db.write() as connection:
@@ -60,7 +60,7 @@ class World:
                     at=now,
                     slo=labels["slo"],
                     group_key=group_key({"model": "m1", "region": labels["region"]}),
-                    severity=labels["severity"],
+                    severity=severity or labels["severity"],
                     transition=transition,
                     starts_at=now,
                     labels=labels,

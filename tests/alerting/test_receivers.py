@@ -117,6 +117,7 @@ def test_severities_are_those_of_pagerduty() -> None:
     pager = PagerDuty(routing_key_env="RK")
     assert pager.event(notification(), "d")["payload"]["severity"] == "critical"
     assert pager.event(notification(severity="ticket"), "d")["payload"]["severity"] == "warning"
+    assert pager.event(notification(severity="info"), "d")["payload"]["severity"] == "info"
 
 
 @given(

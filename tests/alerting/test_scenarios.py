@@ -332,3 +332,13 @@ def test_without_receivers_incidents_are_kept_and_nothing_is_sent(world: Any) ->
     world.run_until(600)
     assert not incidents.list_incidents(world.db, open_only=True)
     assert world.rows() == []
+
+
+def test_an_alert_of_a_budget_policy_goes_to_tickets_under_the_severity_of_its_labels(world: Any) -> None:
+    from storage import incidents
+
+    world.event("firing", "info:eu", severity="budget-info")
+    world.run_until(20)
+    assert world.told() == ["at 10 ticket first notification: +eu"]
+    assert [row.body["severity"] for row in world.rows()] == ["info"]
+    assert [one.severity for one in incidents.list_incidents(world.db)] == ["info"]
