@@ -149,19 +149,21 @@ def _description(reading: Reading, stand: Stand, end: float) -> str:
     window = stand.row.long if stand.row else min(reading.windows, default=slo.window_seconds)
     spent = reading.windows.get(window, reading.period)
     left = reading.period.remaining
-    budget = "" if left is None else f" {_budget(left, _whose_budget(reading, end))}"
+    budget = "" if left is None else f" {budget_text(left, whose_budget(reading, end))}"
     what = what_was_bad(reading, spent.bad, spent.counts.total)
     inexact = "" if slo.exact else " Not exact: PromQL queries counted."
     return f"{what} over {render(window)}.{budget}{inexact} {slo.description}".strip()
 
 
-def _budget(left: float, budget: str) -> str:
+def budget_text(left: float, budget: str) -> str:
+    """How much of a budget is left, in a sentence."""
     if left < 0:
         return f"The {budget} is spent {1 - left:.1f} times over."
     return f"{left:.1%} of the {budget} is left."
 
 
-def _whose_budget(reading: Reading, end: float) -> str:
+def whose_budget(reading: Reading, end: float) -> str:
+    """The name of the budget of a reading at `end`."""
     slo = reading.formula.slo
     if slo.calendar is None:
         return f"{render(slo.window_seconds)} budget"

@@ -6,6 +6,7 @@
      "coverage": {"signal": "ttft", "layer": null, "of": [""]}}
 
 `layer` null is the outermost that the fleet counts the signal in, "" is any; `where` is in Alertmanager's notation.
+A composite has `"kind": "composite"` and `components`, each the name of an SLO and a weight, and counts nothing itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from slo_engine.compile import (
 )
 from slo_engine.evaluate import policy_of, severities
 from slo_engine.specs.model import (
+    Composite,
     EventRatio,
     GaugeThreshold,
     Latency,
@@ -59,6 +61,8 @@ def _limit(row: BurnRow) -> dict[str, Any]:
 def describe(slo: Slo) -> dict[str, Any] | None:
     """The SLI of an SLO as JSON; None where it has none."""
     indicator = slo.indicator
+    if isinstance(indicator, Composite):
+        return _composite(slo, indicator)
     if isinstance(indicator, TimeSlices):
         return _time_slices(slo, indicator)
     if isinstance(indicator, EventRatio):
@@ -83,6 +87,12 @@ def describe(slo: Slo) -> dict[str, Any] | None:
         upper, lower = _metric(indicator.numerator), _metric(indicator.denominator)
         return _sli("sums", slo, upper, lower, indicator.denominator, part_is_good=False)
     return None
+
+
+def _composite(slo: Slo, composite: Composite) -> dict[str, Any]:
+    """Which SLOs it is made of; what is counted is said by theirs."""
+    parts = [{"slo": part.slo, "weight": str(part.weight)} for part in composite.parts]
+    return {"kind": "composite", "by": list(slo.by), "components": parts}
 
 
 def _time_slices(slo: Slo, indicator: TimeSlices) -> dict[str, Any]:

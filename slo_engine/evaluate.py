@@ -14,7 +14,7 @@ from slo_engine.conditions import Level
 from slo_engine.groups import formula_of
 from slo_engine.low_traffic import active, few, with_finding
 from slo_engine.periods import period_of
-from slo_engine.specs.model import Slo, SumRatio, TimeSlices
+from slo_engine.specs.model import Composite, Slo, SumRatio, TimeSlices
 from slo_engine.status import Finding, Reading, Reset
 from slo_engine.windows import BurnPolicy, BurnRow, in_steps, policy_for
 
@@ -48,9 +48,15 @@ def policy_of(formula: Formula) -> BurnPolicy:
     Over time slices each window holds whole ones.
     """
     slo = formula.slo
-    objective = slo.objective_exact if not isinstance(slo.indicator, SumRatio) else 1 - _ONE_PERCENT
-    policy = _own_policy(slo) or policy_for(objective, slo.window_seconds)
+    policy = _own_policy(slo) or policy_for(_table_of(slo), slo.window_seconds)
     return in_steps(policy, slo.indicator.seconds) if isinstance(slo.indicator, TimeSlices) else policy
+
+
+def _table_of(slo: Slo) -> Fraction:
+    """The target whose burn table holds; of a composite the lowest, since each component alone must reach a factor."""
+    if isinstance(slo.indicator, Composite):
+        return min(part.objective for part in slo.indicator.parts)
+    return 1 - _ONE_PERCENT if isinstance(slo.indicator, SumRatio) else slo.objective_exact
 
 
 def _own_policy(slo: Slo) -> BurnPolicy | None:

@@ -92,7 +92,7 @@ class Evaluation:
     def alike(self) -> bool:
         """Whether groups at rest may be told in columns; else each is decided and told by itself."""
         slo = self.one.formula.slo
-        own = slo.calendar, slo.overrides, slo.exclude, slo.conditions
+        own = slo.calendar, slo.overrides, slo.exclude, slo.conditions, slo.depends_on
         return isinstance(slo.indicator, _ALIKE) and not any(own)
 
     def everybody(self) -> Numbers:

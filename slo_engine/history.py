@@ -13,7 +13,7 @@ from core.errors import ConfigError
 from core.measures import Group, Measure
 from slo_engine.book import Account, Book, Counts
 from slo_engine.compile import Formula, compile_slo, layers_present
-from slo_engine.specs.model import Slo, SumRatio
+from slo_engine.specs.model import Composite, Slo, SumRatio
 from storage.database import Database
 from storage.ledger import rollups
 from storage.ledger.dictionary import Atom, Dictionary
@@ -45,6 +45,8 @@ def history(
 ) -> list[SliBucket]:
     """The buckets of [start, end), widened to whole ones, of the groups that have the wanted labels; ConfigError for an
     SLO that counts no events by bucket, and for too many buckets."""
+    if isinstance(slo.indicator, Composite):
+        raise ConfigError(f"{slo.name} counts nothing itself: ask for {_components(slo.indicator)}")
     if slo.unsupported or slo.sampled:
         raise ConfigError(f"{slo.name}: {slo.unsupported or 'it is judged from samples: see `burnline slo status`'}")
     first, last = start_of(start, width), end_of_window(end, width)
@@ -62,6 +64,10 @@ def history(
         if wanted.items() <= dict(group).items()
         for one in _buckets(formula, group, account, first, last, width)
     ]
+
+
+def _components(composite: Composite) -> str:
+    return " or ".join(part.slo for part in composite.parts)
 
 
 def layers_of(database: Database) -> dict[str, str]:

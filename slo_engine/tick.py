@@ -17,7 +17,7 @@ from core.buckets import MINUTES, TIERS, start_of
 from core.clock import Clock
 from core.errors import Place
 from core.matchers import parse_matchers
-from slo_engine import absence, slices
+from slo_engine import absence, dependencies, slices
 from slo_engine.absence_round import AbsenceRound
 from slo_engine.alerts import Links
 from slo_engine.beside import StatusBeside
@@ -27,6 +27,7 @@ from slo_engine.burn_round import BurnRound, Minute
 from slo_engine.canary.criteria import versioned_layers
 from slo_engine.canary.round import CanaryRound
 from slo_engine.compile import Formula, compile_slo, layers_present, queries_of, selectors_of, slices_name, told_by
+from slo_engine.composites.round import CompositeRound
 from slo_engine.conditions import State
 from slo_engine.departures import Departures
 from slo_engine.describe import describe, policy
@@ -99,6 +100,7 @@ class Engine:
         self._timeslices = SliceRound(database, self._dictionary, self._exclusions.why)
         self._beside = StatusBeside(self._timeslices, self._exclusions, keep)
         self._burn = BurnRound(links, departures, self._last_told, self._beside)
+        self._composites = CompositeRound(links, departures, self._beside)
 
     # Becoming the leader, and what it decides with.
 
@@ -159,8 +161,7 @@ class Engine:
         """Fill a book for the layers of these series; false when those that the roll-ups hold have others."""
         layers, now = _layers_of(atoms), self._clock.now()
         self._book = Book(
-            [compile_slo(slo, layers[0]) for slo in self._slos if not slo.unsupported and not slo.sampled]
-            + [_traffic(layers[0])],
+            [compile_slo(slo, layers[0]) for slo in self._slos if slo.booked] + [_traffic(layers[0])],
             self._keep,
         )
         self._book.trim(now)
@@ -309,7 +310,9 @@ class Engine:
         resets = Resets(slo_sets.resets(self._db))
         minute = Minute(end, known, told_by(self._atoms.values()), self._revisions, resets)
         self._quality.judge(minute, outcome)
+        self._composites.judge(self._slos, measured, minute, outcome)
         self._burn.judge(measured, [slo for slo in self._slos if slo.unsupported], minute, outcome)
+        dependencies.tell(self._slos, outcome)
         registered = deployments.since(self._db, end - self._settings.canary.max_duration, _DEPLOYMENTS)
         self._canaries.judge(end, registered, outcome)
 

@@ -127,6 +127,11 @@ def _left_out(outcome: Outcome) -> list[str]:
         for slo in slos
         if slo.sampled and not slo.unsupported
     ]
+    notes += [
+        f"{slo.name} is not judged: it is a composite, of which the components are judged"
+        for slo in slos
+        if slo.composite and not slo.unsupported
+    ]
     judged = {lane.formula.slo.name for lane in outcome.lanes}
     notes += [f"{slo.name}: nothing was counted for it" for slo in measurable(slos) if slo.name not in judged]
     return notes

@@ -93,6 +93,9 @@ def read_description(spec: Mapping[str, Any]) -> Description | Unreadable:
     given = spec.get("sli")
     if given is None:
         return Unreadable("its revision was stored before formulas were: the next change of the objective brings one")
+    if given.get("kind") == "composite":
+        names = ", ".join(str(part.get("slo")) for part in given.get("components", ()))
+        return Unreadable(f"it counts nothing itself; choose one of its components: {names}")
     try:
         found = Description.model_validate(given)
         for terms in (found.part, found.total):

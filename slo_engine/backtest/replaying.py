@@ -90,7 +90,7 @@ def backtest(database: Database, slos: Iterable[Slo], minutes: Sequence[int], re
 
 def measurable(slos: Iterable[Slo]) -> list[Slo]:
     """Those that a ledger can be asked about."""
-    return [slo for slo in slos if not slo.unsupported and not slo.sampled]
+    return [slo for slo in slos if slo.booked]
 
 
 class Past(NamedTuple):

@@ -72,7 +72,7 @@ class ExclusionRound:
 
     def use(self, slos: Iterable[Slo], layers: Mapping[str, str]) -> None:
         """Put SLOs in force: what they exclude of the minutes that are kept is counted anew."""
-        self._slos = tuple(slo for slo in slos if slo.exclude and not slo.unsupported)
+        self._slos = tuple(slo for slo in slos if slo.exclude and slo.counted and not slo.unsupported)
         self._tally = Tally([_with_slices(slo, counted_formula(slo, layers)) for slo in self._slos], self._atom)
         self._stamp = None
 

@@ -96,6 +96,8 @@ def sides_of(slo: Slo, signals: RawSignals) -> Sides:
 
 def _only_the_engine(slo: Slo) -> str | None:
     """What of an SLO has no equal in rules."""
+    if slo.composite:
+        return "it is a composite, whose burn is a sum over other SLOs; the rules of its components are written"
     if isinstance(slo.indicator, TimeSlices):
         return "its budget is kept in time slices, which rules would have to record one by one"
     if slo.calendar:

@@ -134,7 +134,23 @@ class TimeSlices:
     owner: str = ""
 
 
-Indicator = Counted | TimeSlices
+@dataclass(frozen=True)
+class Component:
+    """A part of a composite: the SLO `slo`, whose burn rate counts `weight` times. `objective` chooses a burn table."""
+
+    slo: str
+    weight: Fraction
+    objective: Fraction
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Burns at the sum of its components' burn rates, each times its weight. It counts nothing itself."""
+
+    parts: tuple[Component, ...]
+
+
+Indicator = Counted | TimeSlices | Composite
 
 
 @dataclass(frozen=True)
@@ -251,7 +267,9 @@ class Slo:
 
     @property
     def counted(self) -> Counted | None:
-        """What is counted, also where its budget is kept in time slices."""
+        """What is counted, also where its budget is kept in time slices; None of a composite."""
+        if isinstance(self.indicator, Composite):
+            return None
         return self.indicator.of if isinstance(self.indicator, TimeSlices) else self.indicator
 
     @property
@@ -259,6 +277,22 @@ class Slo:
         """Whether it is about a sample that detectors judged: its rate has an interval, and it never pages."""
         total = self.counted.total if isinstance(self.counted, EventRatio) else None
         return isinstance(total, SignalMetric) and total.signal in SIGNALS and SIGNALS[total.signal].sampled
+
+    @property
+    def composite(self) -> bool:
+        """Whether it is made of other SLOs, and counts nothing itself."""
+        return isinstance(self.indicator, Composite)
+
+    @property
+    def booked(self) -> bool:
+        """Whether it has accounts in a book: it is served, and neither about a sample nor made of others."""
+        return not self.unsupported and not self.sampled and not self.composite
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The SLOs that it needs, by name."""
+        names = self.annotations.get("burnline/depends-on", "").split(",")
+        return tuple(name.strip() for name in names if name.strip())
 
     @property
     def exact(self) -> bool:

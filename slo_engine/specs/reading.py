@@ -14,16 +14,18 @@ from core.buckets import HOURS
 from core.durations import DAY, HOUR, parse_openslo
 from slo_engine.specs.budget_policy import KEY as BUDGET_POLICY
 from slo_engine.specs.budget_policy import read_budget_policy
+from slo_engine.specs.composing import component_of, shared_by, unsupported_composite
 from slo_engine.specs.exclude import KEY as EXCLUDE
 from slo_engine.specs.exclude import read_exclude
 from slo_engine.specs.files import Object
-from slo_engine.specs.indicators import LATER, by_of, exact, read_indicator, unsupported_sli
+from slo_engine.specs.indicators import by_of, exact, read_indicator, unsupported_sli
 from slo_engine.specs.kinds import is_composite
 from slo_engine.specs.model import (
     AlertCondition,
     Alerting,
     BudgetPolicy,
     Calendar,
+    Composite,
     Counted,
     Exclude,
     Override,
@@ -79,6 +81,9 @@ def _read_objectives(item: Object, known: Index) -> Iterator[Slo]:
     notes: list[str] = []
     conditions = read_conditions(spec, known, notes)
     frame = _Frame(item.name, spec, *shared, budget_policy, conditions, tuple(notes))
+    if is_composite(spec):
+        yield from _read_composite(item, frame, known)
+        return
     objectives = _objectives(spec)
     for name, objective in zip(_names(item.name, objectives), objectives, strict=True):
         sli = _sli(objective, known) or _sli(spec, known)
@@ -93,6 +98,52 @@ def _read_objectives(item: Object, known: Index) -> Iterator[Slo]:
             slo = replace(slo, alerting=replace(slo.alerting, page=False))
         if len(objective.found) == before:
             yield slo
+
+
+def _read_composite(item: Object, frame: _Frame, known: Index) -> Iterator[Slo]:
+    """The components as SLOs of their own, which alert with nothing, and the composite of them."""
+    objectives = _objectives(frame.spec)
+    quiet = replace(frame.alerting, page=False, ticket=False)
+    silent = frame._replace(alerting=quiet, conditions=(), notes=())
+    before = sum(len(objective.found) for objective in objectives)
+    names = [f"{item.name}-{part}" for part in _parts(objectives)]
+    slis = [_sli(objective, known) for objective in objectives]
+    pairs = zip(names, objectives, slis, strict=True)
+    parts = [(_slo(silent, name, objective, sli), objective) for name, objective, sli in pairs if sli]
+    if sum(len(objective.found) for objective in objectives) > before or _is_broken(objectives, slis):
+        return
+    reason = unsupported_composite(frame.spec, [slo for slo, _ in parts], len(objectives))
+    whole = _composite(item, frame, parts)
+    yield from (replace(slo, unsupported=reason) for slo in (whole, *(slo for slo, _ in parts)))
+
+
+def _is_broken(objectives: list[Node], slis: list[Node | None]) -> bool:
+    """Whether a component's indicator is one that was reported already."""
+    return any(sli is None and objective.get("indicatorRef") for objective, sli in zip(objectives, slis, strict=True))
+
+
+def _composite(item: Object, frame: _Frame, parts: list[tuple[Slo, Node]]) -> Slo:
+    window = _window_seconds(frame.spec)
+    return Slo(
+        name=item.name,
+        group=item.name,
+        service=frame.spec.text("service"),
+        description=frame.spec.text("description"),
+        indicator=Composite(tuple(component_of(slo, objective) for slo, objective in parts)),
+        objective=0.0,
+        objective_exact=Fraction(0),
+        threshold=None,
+        op=None,
+        window_seconds=window,
+        by=shared_by([slo for slo, _ in parts]),
+        alerting=frame.alerting,
+        annotations=frame.annotations,
+        source=item.node.document.place(item.node.path),
+        notes=frame.notes,
+        conditions=frame.conditions,
+        calendar=_calendar(frame.spec),
+        exclude=frame.exclude,
+    )
 
 
 def _slo(frame: _Frame, name: str, objective: Node, sli: Node) -> Slo:
@@ -145,9 +196,13 @@ def _names(slo: str, objectives: list[Node]) -> list[str]:
     """The SLO's own name for a single objective; else with the slug of displayName, or the index, behind it."""
     if len(objectives) == 1:
         return [slo]
+    return [f"{slo}-{part}" for part in _parts(objectives)]
+
+
+def _parts(objectives: list[Node]) -> list[str]:
+    """What tells objectives apart: the slug of displayName where no other has it, else the index."""
     slugs = [_NO_WORD.sub("-", node.text("displayName").lower()).strip("-") for node in objectives]
-    unique = [slug if slug and slugs.count(slug) == 1 else str(index) for index, slug in enumerate(slugs)]
-    return [f"{slo}-{part}" for part in unique]
+    return [slug if slug and slugs.count(slug) == 1 else str(index) for index, slug in enumerate(slugs)]
 
 
 def _sli(holder: Node, known: Index) -> Node | None:
@@ -177,8 +232,6 @@ def _window_seconds(spec: Node) -> int:
 
 def _reasons(spec: Node, window: int) -> Iterator[str]:
     """What of an SLO this version reads and checks, but cannot serve."""
-    if is_composite(spec):
-        yield f"composite SLOs are {LATER}"
     if window < SHORTEST_WINDOW:
         yield "windows of less than 1h are not served: alert windows are whole minutes"
     if (start := _time_window(spec).at("calendar", "startTime")) and not _FIRST_YEAR <= _local(start).year < _LAST_YEAR:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from slo_engine.lint.looking import conditions, place_of
 from slo_engine.lint.model import Hit, Rule, Subject
 from slo_engine.specs.indicators import exact
-from slo_engine.specs.model import Slo, SumRatio
+from slo_engine.specs.model import Composite, Slo, SumRatio
 
 
 def check(subject: Subject) -> Iterator[Hit | str]:
@@ -55,8 +55,8 @@ def _peers(subject: Subject) -> Iterator[Hit]:
 
 
 def _ends(slo: Slo) -> bool:
-    """Whether its burn rate has a highest value: a price has none."""
-    return not isinstance(slo.indicator, SumRatio) and slo.budget > 0
+    """Whether its burn rate has a highest value: a price has none; a composite's is that of its parts."""
+    return not isinstance(slo.indicator, SumRatio | Composite) and slo.budget > 0
 
 
 def _says(alert: str, slo: Slo) -> str:

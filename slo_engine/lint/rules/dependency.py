@@ -9,7 +9,7 @@ from math import prod
 from core.errors import Place
 from slo_engine.lint.looking import place_of
 from slo_engine.lint.model import Hit, Rule, Subject
-from slo_engine.specs.model import Slo, SumRatio
+from slo_engine.specs.model import Composite, Slo, SumRatio
 from slo_engine.specs.node import nearest
 from slo_engine.specs.reading import PREFIX
 
@@ -20,7 +20,7 @@ def check(subject: Subject) -> Iterator[Hit | str]:
     """SLOs that name what they depend on, among all that are read together."""
     targets = _targets(subject.specs.catalogue.slos)
     for slo in subject.specs.catalogue.slos:
-        names = [name.strip() for name in slo.annotations.get(KEY, "").split(",") if name.strip()]
+        names = slo.depends_on
         known = [name for name in names if name in targets and name not in (slo.name, slo.group)]
         place = _place(subject, slo)
         for name in sorted(set(names) - set(known)):
@@ -35,7 +35,7 @@ def _targets(slos: tuple[Slo, ...]) -> dict[str, Fraction]:
     """Targets by name; several objectives of one name count as their strictest."""
     found: dict[str, Fraction] = {}
     for slo in slos:
-        if not isinstance(slo.indicator, SumRatio):
+        if not isinstance(slo.indicator, SumRatio | Composite):
             found[slo.name] = slo.objective_exact
             found[slo.group] = max(found.get(slo.group, Fraction(0)), slo.objective_exact)
     return found

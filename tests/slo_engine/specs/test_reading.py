@@ -20,6 +20,8 @@ from slo_engine.specs.model import (
     Alerting,
     Calendar,
     Catalogue,
+    Component,
+    Composite,
     EventRatio,
     GaugeThreshold,
     Latency,
@@ -329,14 +331,36 @@ def test_a_calendar_window_keeps_its_start_its_zone_and_its_unit() -> None:
     assert (one.window_seconds, one.unsupported) == (90 * DAY, None)
 
 
-def test_composites_are_valid_but_not_served() -> None:
-    frame = slo_text("", "target: 0.9, indicatorRef: x")
+def _composite(objective: str, method: str = "Occurrences") -> str:
+    frame = slo_text("", f"target: 0.9, indicatorRef: x, {objective}")
     start, end = frame.index("  indicator:"), frame.index("  timeWindow:")
     sli = "apiVersion: openslo/v1\nkind: SLI\nmetadata: {name: x}\nspec:\n" + indent(
         threshold("{signal: kv_cache}"), "  "
     )
-    text = frame[:start] + frame[end:].replace("target: 0.9", "target: 0.9, op: lt, value: 0.5") + "---\n" + sli
-    assert slo(text).unsupported == "composite SLOs are served by a later version"
+    return (frame[:start] + frame[end:]).replace("Occurrences", method) + "---\n" + sli
+
+
+def test_a_composite_is_read_as_itself_and_its_components_which_alert_with_nothing() -> None:
+    text = _composite("op: lt, value: 0.5, displayName: Cache, compositeWeight: 0.5")
+    whole, part = catalogue(text).slos
+    assert (whole.name, part.name, part.group) == ("promise", "promise-cache", "promise")
+    assert whole.indicator == Composite((Component("promise-cache", Fraction(1, 2), Fraction(9, 10)),))
+    assert (whole.unsupported, whole.counted, whole.by) == (None, None, part.by)
+    assert (whole.alerting.page, part.alerting.page, part.alerting.ticket) == (True, False, False)
+
+
+def test_a_weight_that_is_not_written_is_one() -> None:
+    whole = catalogue(_composite("op: lt, value: 0.5")).slos[0]
+    assert isinstance(whole.indicator, Composite)
+    assert [(part.slo, part.weight) for part in whole.indicator.parts] == [("promise-0", 1)]
+
+
+def test_composites_over_time_slices_are_valid_but_not_served() -> None:
+    text = _composite("op: lt, value: 0.5, timeSliceTarget: 0.9, timeSliceWindow: 1m", "Timeslices")
+    reasons = {one.unsupported for one in catalogue(text).slos}
+    assert reasons == {
+        "composite SLOs over time slices are served by a later version: write budgetingMethod Occurrences"
+    }
 
 
 def test_several_objectives_give_an_slo_each_named_after_its_display_name_or_index() -> None:

@@ -1,0 +1,1 @@
+"""Composite SLOs: what their components spend, summed with their weights."""
