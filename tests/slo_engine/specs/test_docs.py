@@ -35,6 +35,7 @@ def test_each_kind_of_indicator_has_an_example() -> None:
         "RateSlices",
         "SumRatio",
         "TimeSlices",
+        "Composite",
     }
 
 
