@@ -17,7 +17,7 @@ from core.durations import render
 from core.errors import ConfigError
 from core.measures import Group
 from dashboard.charts import OKABE_ITO
-from slo_engine.backtest import Incident, Lane
+from slo_engine.backtest import Course, Incident
 from slo_engine.specs.model import Slo
 from storage.slo_sets import StoredReset
 
@@ -66,7 +66,7 @@ def _subtitle(slo: Slo, result: Result) -> str:
     return f"{goal}{render(slo.window_seconds)}; {own.count('page')} pages, {own.count('ticket')} tickets"
 
 
-def _budget(lanes: Sequence[Lane], marks: Sequence[StoredReset], x: alt.X) -> alt.LayerChart:
+def _budget(lanes: Sequence[Course], marks: Sequence[StoredReset], x: alt.X) -> alt.LayerChart:
     rows = [
         {"at": _moment(point.at), "group": _group(lane.group), "left": point.budget}
         for lane in _worst(lanes)
@@ -86,7 +86,7 @@ def _budget(lanes: Sequence[Lane], marks: Sequence[StoredReset], x: alt.X) -> al
     return _layered([line, spent, *_resets(marks, x, labels=True)], 150)
 
 
-def _burn(lanes: Sequence[Lane], marks: Sequence[StoredReset], x: alt.X) -> alt.LayerChart:
+def _burn(lanes: Sequence[Course], marks: Sequence[StoredReset], x: alt.X) -> alt.LayerChart:
     """The highest burn rate of any group, for the long window of each row, with the factor above which it alerts."""
     rows = list(_burns(lanes))
     line = (
@@ -110,7 +110,7 @@ def _burn(lanes: Sequence[Lane], marks: Sequence[StoredReset], x: alt.X) -> alt.
     return _layered([line, rules, *_resets(marks, x, labels=False)], 150)
 
 
-def _burns(lanes: Sequence[Lane]) -> Iterator[dict[str, Any]]:
+def _burns(lanes: Sequence[Course]) -> Iterator[dict[str, Any]]:
     longs = {row.long for row in lanes[0].policy.rows}
     for index, point in enumerate(lanes[0].course):
         for window in longs:
@@ -119,7 +119,7 @@ def _burns(lanes: Sequence[Lane]) -> Iterator[dict[str, Any]]:
             yield {"at": _moment(point.at), "window": render(window), "burn": max(known, default=None)}
 
 
-def _windows(lanes: Sequence[Lane]) -> list[str]:
+def _windows(lanes: Sequence[Course]) -> list[str]:
     return [render(window) for window in sorted({row.long for row in lanes[0].policy.rows})]
 
 
@@ -185,12 +185,12 @@ def _severities() -> alt.Scale:
     return alt.Scale(domain=list(_COLOURS), range=list(_COLOURS.values()))
 
 
-def _lanes(outcome: Outcome, slo: Slo) -> list[Lane]:
+def _lanes(outcome: Outcome, slo: Slo) -> list[Course]:
     return [lane for lane in outcome.lanes if lane.formula.slo is slo]
 
 
-def _worst(lanes: Sequence[Lane]) -> list[Lane]:
-    def least(lane: Lane) -> float:
+def _worst(lanes: Sequence[Course]) -> list[Course]:
+    def least(lane: Course) -> float:
         return min((point.budget for point in lane.course if point.budget is not None), default=1.0)
 
     return sorted(lanes, key=least)[:MOST_GROUPS]

@@ -8,7 +8,7 @@ from typing import Any
 from burnline.backtesting.run import Outcome, Result
 from core.durations import render
 from core.measures import group_from_key
-from slo_engine.backtest import Difference, Incident, Lane, Zone
+from slo_engine.backtest import Course, Difference, Incident, Zone
 from slo_engine.specs.model import Slo
 from slo_engine.status import iso
 from slo_engine.windows import BurnRow
@@ -81,7 +81,7 @@ def _slo(slo: Slo, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _lane(lane: Lane, own: Iterable[Incident]) -> dict[str, Any]:
+def _lane(lane: Course, own: Iterable[Incident]) -> dict[str, Any]:
     severities = [one.severity for one in own]
     return {
         "group": dict(lane.group),

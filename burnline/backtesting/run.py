@@ -11,9 +11,9 @@ from burnline.backtesting.history import History
 from burnline.backtesting.progress import Stage, silent
 from core.durations import HOUR
 from slo_engine.backtest import (
+    Course,
     Difference,
     Incident,
-    Lane,
     Replay,
     Zone,
     differences,
@@ -35,7 +35,7 @@ class Outcome:
 
     side: Side
     incidents: tuple[Incident, ...]
-    lanes: tuple[Lane, ...]
+    lanes: tuple[Course, ...]
     only_pending: int
 
     def count(self, severity: str) -> int:
@@ -88,7 +88,7 @@ def run(history: History, sides: Sequence[Side], stage: Stage = silent, *, burns
 def _outcome(side: Side, replay: Replay) -> Outcome:
     found = incidents(replay.moves)
     cleared = sum(1 for move in replay.moves if move.change.transition == "cleared")
-    return Outcome(side, tuple(found), tuple(replay.lanes), cleared)
+    return Outcome(side, tuple(found), (*replay.lanes, *replay.composites), cleared)
 
 
 def _reach(side: Side) -> int:
@@ -126,11 +126,6 @@ def _left_out(outcome: Outcome) -> list[str]:
         f"{slo.name} is not judged: it is about a sample, and what detectors said late would count as if it was known"
         for slo in slos
         if slo.sampled and not slo.unsupported
-    ]
-    notes += [
-        f"{slo.name} is not judged: it is a composite, of which the components are judged"
-        for slo in slos
-        if slo.composite and not slo.unsupported
     ]
     judged = {lane.formula.slo.name for lane in outcome.lanes}
     notes += [f"{slo.name}: nothing was counted for it" for slo in measurable(slos) if slo.name not in judged]

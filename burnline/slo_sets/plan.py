@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from burnline.slo_sets.in_force import InForce
 from core.durations import HOUR
 from core.errors import ConfigError
 from core.measures import Group
-from slo_engine.backtest import Past, load_books, measurable
+from slo_engine.backtest import Past, composites_of, load_books, measurable
 from slo_engine.book import Account
 from slo_engine.burn import Revision, Spent, budget_of
 from slo_engine.compile import Formula
@@ -22,7 +22,7 @@ from slo_engine.evaluate import revisions_of
 from slo_engine.groups import formula_of
 from slo_engine.periods import period_of, period_seconds
 from slo_engine.sets import describe_set
-from slo_engine.specs.model import Slo
+from slo_engine.specs.model import Composite, Slo
 from slo_engine.tick import stored_revisions
 from storage.database import Database
 
@@ -132,7 +132,7 @@ def plan(
     """What `slos` would change against what is in force. `judge`: with budgets and alerts, out of the ledger."""
     changes = compare(present.described, describe_set(slos))
     notes = [] if present.stored else ["no set was recorded in force yet: everything counts as added"]
-    names = {change.name for change in changes if change.is_judged}
+    names = _with_families({change.name for change in changes if change.is_judged}, [*present.slos, *slos])
     before = [slo for slo in present.slos if slo.name in names and slo.alerting.enabled]
     after = [slo for slo in slos if slo.name in names and slo.alerting.enabled]
     if not names or not judge:
@@ -144,6 +144,16 @@ def plan(
     budgets = _budgets(history, before, after, {change.name for change in changes if change.is_counted_anew})
     alerts = run(history, [Side("in force", tuple(before)), Side("planned", tuple(after))], stage)
     return Plan(tuple(changes), tuple(budgets), alerts, tuple(notes))
+
+
+def _with_families(names: set[str], slos: Iterable[Slo]) -> set[str]:
+    """A composite cannot be judged without its components, and changes with them."""
+    found = set(names)
+    for slo in slos:
+        if isinstance(slo.indicator, Composite):
+            family = {slo.name, *(part.slo for part in slo.indicator.parts)}
+            found |= family if family & names else set()
+    return found
 
 
 def _budgets(history: History, before: Sequence[Slo], after: Sequence[Slo], anew: set[str]) -> list[Budget]:
@@ -169,10 +179,16 @@ def _left(
 ) -> dict[tuple[str, Group], float | None]:
     past.book.trim(history.end)
     past.left_out.trim(history.end)
-    return {
+    counted = {
         (formula.slo.name, group): _period(history, formula, group, account, revisions).remaining
         for formula, accounts in zip(past.book.formulas, past.book.accounts, strict=True)
         for group, account in past.left_out.net(formula.slo, accounts).items()
+    }
+    return counted | {
+        (lane.formula.slo.name, lane.group): lane.period(
+            history.end, _reset_at(history, lane.formula, lane.group)
+        ).remaining
+        for lane in composites_of(past, revisions)
     }
 
 

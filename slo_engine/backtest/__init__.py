@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from slo_engine.backtest.incidents import Difference, Incident, differences, incidents
+from slo_engine.backtest.lane import Course, Point
 from slo_engine.backtest.replaying import (
     Change,
     Lane,
     Move,
     Past,
-    Point,
     Replay,
     backtest,
+    composites_of,
     load_book,
     load_books,
     measurable,
@@ -19,6 +20,7 @@ from slo_engine.backtest.zones import Zone, first_bucket, last_bucket_end, minut
 
 __all__ = [
     "Change",
+    "Course",
     "Difference",
     "Incident",
     "Lane",
@@ -28,6 +30,7 @@ __all__ = [
     "Replay",
     "Zone",
     "backtest",
+    "composites_of",
     "differences",
     "first_bucket",
     "incidents",

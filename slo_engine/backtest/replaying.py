@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import numpy as np
 
 from core.buckets import TIERS
 from core.measures import Group, group_key
+from slo_engine.backtest.composites import CompositeLane, lanes_of, sources_of
 from slo_engine.backtest.few import is_near, sight
+from slo_engine.backtest.lane import Course, Point
 from slo_engine.backtest.quick import QuickAccount
 from slo_engine.backtest.running import Ints
 from slo_engine.backtest.screen import suspects
 from slo_engine.backtest.zones import Zone, minute_zone, widened
 from slo_engine.book import Account, Book
 from slo_engine.burn import Revision, Spent
-from slo_engine.compile import Formula, compile_slo
+from slo_engine.compile import Formula, compile_slo, told_by
 from slo_engine.conditions import Alert, Level, State, began, decide
 from slo_engine.evaluate import Stand, policy_of, read_group, revisions_of, severities, stand
 from slo_engine.exclusions.counts import ExcludedCounts
@@ -73,14 +76,6 @@ class Move(NamedTuple):
     budget: float | None
 
 
-class Point(NamedTuple):
-    """How a group stood at a moment (Unix seconds): budget left, and the burn rate of each window (seconds)."""
-
-    at: int
-    budget: float | None
-    burns: Mapping[int, float | None]
-
-
 def backtest(database: Database, slos: Iterable[Slo], minutes: Sequence[int], revisions: Revisions) -> list[Change]:
     """Every change of a burn-rate alert, had the engine evaluated exactly these minutes over this ledger."""
     replay = Replay(load_book(database, measurable(slos)), revisions)
@@ -90,33 +85,31 @@ def backtest(database: Database, slos: Iterable[Slo], minutes: Sequence[int], re
 
 def measurable(slos: Iterable[Slo]) -> list[Slo]:
     """Those that a ledger can be asked about."""
-    return [slo for slo in slos if slo.booked]
+    return [slo for slo in slos if not slo.unsupported and not slo.sampled]
 
 
 class Past(NamedTuple):
-    """What a replay reads: the counts of some SLOs, and what the engine left out of them then."""
+    """What a replay reads: the counts of some SLOs, and what the engine left out of them then; `composites` are made of
+    them. `atoms`: what the ledger has counted."""
 
     book: Book
     left_out: ExcludedCounts
+    composites: tuple[Formula, ...] = ()
+    atoms: Mapping[int, Atom] = MappingProxyType({})
 
 
 @dataclass
-class Lane:
-    """One group of one SLO on its way through time. `own` is the formula with the target that the group has.
+class Lane(Course):
+    """One group of one SLO that counts. `own` is the formula with the target that the group has.
 
     `near`: evidence where events are few is so near its threshold that every moment counts.
     """
 
     place: int
-    formula: Formula
     own: Formula
-    group: Group
     account: Account
-    policy: BurnPolicy
     revisions: Sequence[Revision]
     read: QuickAccount
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    course: list[Point] = field(default_factory=list)
     near: bool = False
 
     @property
@@ -153,6 +146,7 @@ class Replay:
             for place, (formula, accounts) in enumerate(zip(past.book.formulas, past.book.accounts, strict=True))
             for group, account in sorted(past.left_out.net(formula.slo, accounts).items())
         ]
+        self.composites = composites_of(past, revisions, policy)
         self._active: dict[tuple[int, int], int] = {}
         self.moves: list[Move] = []
 
@@ -185,14 +179,18 @@ class Replay:
 
     def _moment(self, end: int, zone: Zone, asked: Sequence[int], *, sampled: bool) -> None:
         due = sorted({*asked, *(index for index, lane in enumerate(self.lanes) if lane.awake)})
-        if due or sampled:
+        if due or sampled or self.composites:
             self._past.book.trim(end)  # windows reach back as far as a live engine's memory
             self._past.left_out.trim(end)
         for index in due:
             self._judge(self.lanes[index], end, zone)
+        for composite in self.composites:
+            self._judge_composite(composite, end, zone)
         if sampled:
             for lane in self.lanes:
                 lane.course.append(self._point(lane, end, zone.width))
+            for one in self.composites:
+                one.course.append(self._composite_point(one, end, zone.width))
 
     def _judge(self, lane: Lane, end: int, zone: Zone) -> None:
         policy = widened(lane.policy, zone.width)
@@ -205,19 +203,29 @@ class Replay:
             reading = with_finding(reading, lane.account, policy, lane.revisions, end, groups)
             lane.near = is_near(reading)
         left_out = self._past.left_out.any(lane.formula.slo, lane.group, end)
-        name, key = lane.formula.slo.name, group_key(lane.group)
         for severity in severities(lane.formula.slo):
             judged = Stand(Level.UNKNOWN, None, None) if left_out else _stand(reading, policy, severity, zone)
-            before = lane.alerts.get(severity, Alert())
-            decision = decide(before, judged.level, judged.coverage, end, judged.hold)
-            lane.alerts[severity] = decision.alert
-            if decision.transition:
-                row = None if judged.row is None else lane.policy.rows[policy.rows.index(judged.row)]
-                change = Change(end, name, key, severity, decision.transition)
-                starts_at = began(before, decision)
-                self.moves.append(Move(change, lane.group, starts_at, row, reading.period.remaining))
+            self._decide(lane, severity, judged, policy, reading, end)
 
-    def _reset(self, lane: Lane, end: int) -> Reset | None:
+    def _judge_composite(self, lane: CompositeLane, end: int, zone: Zone) -> None:
+        policy = widened(lane.policy, zone.width)
+        reading = lane.read(end, policy, self._reset(lane, end))
+        for severity in severities(lane.formula.slo):
+            judged = lane.stand(reading, policy, severity, self._past.left_out, end)
+            self._decide(lane, severity, judged, policy, reading, end)
+
+    def _decide(
+        self, lane: Course, severity: str, judged: Stand, policy: BurnPolicy, reading: Reading, end: int
+    ) -> None:
+        before = lane.alerts.get(severity, Alert())
+        decision = decide(before, judged.level, judged.coverage, end, judged.hold)
+        lane.alerts[severity] = decision.alert
+        if decision.transition:
+            row = None if judged.row is None else lane.policy.rows[policy.rows.index(judged.row)]
+            change = Change(end, lane.formula.slo.name, group_key(lane.group), severity, decision.transition)
+            self.moves.append(Move(change, lane.group, began(before, decision), row, reading.period.remaining))
+
+    def _reset(self, lane: Course, end: int) -> Reset | None:
         slo = lane.formula.slo
         return self._resets.of(slo.name, period_seconds(slo, end), lane.group, end)
 
@@ -229,6 +237,23 @@ class Replay:
         policy = widened(lane.policy, width)
         reading = read_group(lane.own, lane.group, lane.account, end, policy, lane.revisions, reset)
         return Point(end, reading.period.remaining, _rates(lane.policy, policy, reading.windows))
+
+    def _composite_point(self, lane: CompositeLane, end: int, width: int) -> Point:
+        policy = widened(lane.policy, width)
+        reading = lane.read(end, policy, self._reset(lane, end))
+        return Point(end, reading.period.remaining, _rates(lane.policy, policy, reading.windows))
+
+
+def composites_of(
+    past: Past, revisions: Revisions, policy: Callable[[Formula], BurnPolicy] = policy_of
+) -> tuple[CompositeLane, ...]:
+    """The groups of its composites, over the accounts of their components."""
+    if not past.composites:
+        return ()
+    pairs = zip(past.book.formulas, past.book.accounts, strict=True)
+    counted = [(formula, past.left_out.net(formula.slo, accounts)) for formula, accounts in pairs]
+    sources = sources_of(counted, told_by(past.atoms.values()), revisions)
+    return tuple(lanes_of([(formula, policy(formula)) for formula in past.composites], sources))
 
 
 def _lane(
@@ -245,7 +270,7 @@ def _lane(
     windows = {window for each in wide for row in each.rows for window in (row.long, row.short)}
     # What is excluded is not in the strips that windows are summed ahead from.
     ahead = () if formula.slo.exclude else sorted({*windows, formula.slo.window_seconds})
-    return Lane(place, formula, own, group, account, table, in_force, QuickAccount(account, ahead))
+    return Lane(formula, group, table, place, own, account, in_force, QuickAccount(account, ahead))
 
 
 def _stand(reading: Reading, policy: BurnPolicy, severity: str, zone: Zone) -> Stand:
@@ -286,8 +311,8 @@ def load_books(
 ) -> list[Past]:
     """The past of each set of SLOs, out of the roll-ups that begin in [start, end), which are read once."""
     layers = layers_of(database)
-    found = [_nothing_yet(slos, layers) for slos in sets]
     atoms: dict[int, Atom] = {}
+    found = [_nothing_yet(slos, layers, atoms) for slos in sets]
     buckets: Iterable[tuple[RowKey, Cells]] = _buckets(database, start, end, atoms, told)
     if any(isinstance(slo.indicator, TimeSlices) for slos in sets for slo in slos):
         kept = list(buckets)
@@ -299,8 +324,10 @@ def load_books(
     return found
 
 
-def _nothing_yet(slos: Sequence[Slo], layers: Mapping[str, str]) -> Past:
-    past = Past(Book([compile_slo(slo, layers) for slo in slos]), ExcludedCounts())
+def _nothing_yet(slos: Sequence[Slo], layers: Mapping[str, str], atoms: Mapping[int, Atom]) -> Past:
+    book = Book([compile_slo(slo, layers) for slo in slos if not slo.composite])
+    composites = tuple(compile_slo(slo, layers) for slo in slos if slo.composite)
+    past = Past(book, ExcludedCounts(), composites, atoms)
     past.left_out.use(slos, None)
     return past
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from core.measures import Group, project
-from slo_engine import evaluate
+from slo_engine import evaluate, periods
 from slo_engine.book import Account
 from slo_engine.burn import Revision, Spent, spent
 from slo_engine.compile import Formula
@@ -15,7 +15,6 @@ from slo_engine.composites.mix import Mixed, Share, added, mix
 from slo_engine.conditions import Level
 from slo_engine.evaluate import Stand
 from slo_engine.low_traffic import MIN_BAD_EVENTS, has_events
-from slo_engine.periods import period_of
 from slo_engine.specs.model import Component, Composite
 from slo_engine.status import Reading, Reset
 from slo_engine.windows import BurnPolicy, BurnRow
@@ -73,10 +72,15 @@ def read(
     windows = sorted({window for row in policy.rows for window in (row.long, row.short)})
     burns = {window: _mixed(members, partial(_window, window=window, end=end)) for window in windows}
     since = None if reset is None else reset.at
-    period = _mixed(members, partial(_period, end=end, reset_at=since))
+    period = period_of(members, end, since)
     began = [account.since() for member in members for _, account in member.accounts]
     known = [at for at in began if at is not None]
     return Reading(formula, group, period, burns, min(known, default=None), reset=reset)
+
+
+def period_of(members: Members, end: int, reset_at: float | None = None) -> Mixed:
+    """What the period of one group spent up to `end`; after a reset only what was counted from its minute on."""
+    return _mixed(members, partial(_period, end=end, reset_at=reset_at))
 
 
 def stand(reading: Reading, policy: BurnPolicy, severity: str) -> Stand:
@@ -121,6 +125,6 @@ def _period(member: Member, end: int, reset_at: float | None) -> Spent | None:
     if formula is None:
         return None
     return added(
-        period_of(formula, account, end, [one.of(group) for one in member.revisions], reset_at)
+        periods.period_of(formula, account, end, [one.of(group) for one in member.revisions], reset_at)
         for group, account in member.accounts
     )
