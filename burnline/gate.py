@@ -158,6 +158,9 @@ def _stale(watermark: float | None, now: float, max_age: float) -> str | None:
 def _unknown(row: Row) -> str | None:
     """Why there are no numbers to judge by."""
     coverage = row["coverage"]
+    if row.get("components"):  # a composite counts no events itself, and is not covered where a component is unknown
+        known = coverage is not None and row["budget_remaining"] is not None
+        return None if known and coverage >= _SEEN_ENOUGH else str(row["reason"] or "nothing was counted")
     if row["total"] is None or (row["budget_remaining"] is None and not row.get("interval")):
         return str(row["reason"] or "nothing was counted")
     if coverage is not None and coverage < _SEEN_ENOUGH:

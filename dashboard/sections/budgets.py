@@ -66,7 +66,7 @@ def _row(one: Mapping[str, Any], windows: Sequence[str]) -> Html:
     name = cell(tag("strong", one["slo"]), tag("small", words.group(one["group"])))
     goal = "no ratio" if one["objective"] is None else words.percent(one["objective"], 1)
     head = [cell(sign(state)), name, cell(goal, tag("small", f"over {one['window']}"))]
-    if one["total"] is None:
+    if one["total"] is None and not one.get("components"):
         text = f"{words.NOT_MEASURED}: {one['reason'] or 'no events'}"
         width = len(windows) + 2
         return row(*head, cell(text, cls="bl-unknown", span=width), _coverage(one))
@@ -75,6 +75,8 @@ def _row(one: Mapping[str, Any], windows: Sequence[str]) -> Html:
 
 
 def _measured(one: Mapping[str, Any]) -> Cell:
+    if parts := one.get("components"):
+        return cell("composite", tag("small", f"of {len(parts)} SLOs"))
     if one["sli"] is None:
         return cell(words.NOT_MEASURED, cls="bl-unknown")
     value = words.percent(one["sli"]) if one["objective"] is not None else f"{one['sli']:.3g}"

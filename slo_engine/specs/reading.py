@@ -104,7 +104,8 @@ def _read_composite(item: Object, frame: _Frame, known: Index) -> Iterator[Slo]:
     """The components as SLOs of their own, which alert with nothing, and the composite of them."""
     objectives = _objectives(frame.spec)
     quiet = replace(frame.alerting, page=False, ticket=False)
-    silent = frame._replace(alerting=quiet, conditions=(), notes=())
+    own = MappingProxyType({key: value for key, value in frame.annotations.items() if key != f"{PREFIX}depends-on"})
+    silent = frame._replace(annotations=own, alerting=quiet, conditions=(), notes=())
     before = sum(len(objective.found) for objective in objectives)
     names = [f"{item.name}-{part}" for part in _parts(objectives)]
     slis = [_sli(objective, known) for objective in objectives]

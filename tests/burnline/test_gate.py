@@ -55,6 +55,26 @@ def test_a_healthy_budget_passes() -> None:
     assert verdict_on() == (Verdict.PASS, "90.0% of the budget is left")
 
 
+PARTS = [{"slo": "a", "weight": 1.0, "burn_rates": {}, "budget_remaining": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("coverage", "left", "expected"),
+    [
+        (1.0, 0.5, Verdict.PASS),
+        (1.0, -0.5, Verdict.FAIL),
+        (None, 0.5, Verdict.NOT_ENOUGH_DATA),
+        (1.0, None, Verdict.NOT_ENOUGH_DATA),
+        (0.1, 0.5, Verdict.NOT_ENOUGH_DATA),
+    ],
+)
+def test_a_composite_has_no_counts_and_passes_by_its_budget_alone_once_every_component_is_known(
+    coverage: float | None, left: float | None, expected: Verdict
+) -> None:
+    nothing = {"objective": None, "good": None, "total": None, "sli": None}
+    assert verdict_on(**nothing, components=PARTS, coverage=coverage, budget_remaining=left)[0] is expected
+
+
 @pytest.mark.parametrize(("left", "expected"), [(0.0001, Verdict.PASS), (0.0, Verdict.FAIL), (-3.0, Verdict.FAIL)])
 def test_a_spent_budget_fails(left: float, expected: Verdict) -> None:
     assert verdict_on(budget_remaining=left)[0] is expected
