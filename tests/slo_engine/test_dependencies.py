@@ -53,6 +53,14 @@ def test_a_dependency_that_is_not_in_force_is_unknown(world: World) -> None:
     assert world.status("chat")["depends_on"] == [{"slo": "gone", "state": None}]
 
 
+def test_a_dependency_of_which_nothing_is_known_is_not_called_well(world: World) -> None:
+    traffic(world, "m", "eu", 0)
+    nothing = ratio("signal: retries, by: [model]", "signal: requests, by: [model]", "bad")
+    world.lead(spec(BY_REGION, target=99, name="chat", extra=NEEDS), spec(nothing, target=99, name="engine"))
+    world.tick(START + HOUR)
+    assert world.status("chat", model="m", region="eu")["depends_on"] == [{"slo": "engine", "state": "no_data"}]
+
+
 def test_an_slo_that_needs_none_says_nothing_of_it(world: World) -> None:
     traffic(world, "m", "eu", 0)
     judged(world)

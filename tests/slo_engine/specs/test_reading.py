@@ -349,6 +349,11 @@ def test_a_composite_is_read_as_itself_and_its_components_which_alert_with_nothi
     assert (whole.alerting.page, part.alerting.page, part.alerting.ticket) == (True, False, False)
 
 
+def test_a_dependency_is_that_of_the_composite_and_not_of_its_components() -> None:
+    text = _composite("op: lt, value: 0.5").replace("team: serving", "burnline/depends-on: engine")
+    assert [one.depends_on for one in catalogue(text).slos] == [("engine",), ()]
+
+
 def test_a_weight_that_is_not_written_is_one() -> None:
     whole = catalogue(_composite("op: lt, value: 0.5")).slos[0]
     assert isinstance(whole.indicator, Composite)
