@@ -166,3 +166,9 @@ def test_a_ratio_of_queries_is_counted_from_its_own_measure() -> None:
     assert columns == {asked.measure("part"): [(PART, 0, 1)], time: [(COVERED, 0, 1)]}
     assert list(formula.ranges(Atom(asked.measure("total"), ()))) == [(TOTAL, 0, 1)]
     assert list(formula.ranges(Atom(asked.model_copy(update={"server": ""}).measure("total"), ()))) == []
+
+
+def test_a_composite_counts_nothing_and_names_its_components() -> None:
+    sli = {"kind": "composite", "by": [], "components": [{"slo": "a", "weight": "1"}, {"slo": "b", "weight": "1/2"}]}
+    found = read_description({"sli": sli})
+    assert found == Unreadable("it counts nothing itself; choose one of its components: a, b")

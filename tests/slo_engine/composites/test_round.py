@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pytest
+
+from core.errors import ConfigError
+from core.matchers import parse_matchers
 from core.measures import Measure
+from core.recurrence import Recurrence
+from slo_engine.history import history
+from storage import maintenance, slo_sets
 from tests.slo_engine.world import START, World, source
 
 GOOD = Measure("requests", "engine", (("outcome", "good"), ("reason", "stop")))
@@ -181,3 +190,37 @@ def test_an_alert_goes_on_over_a_new_leader(world: World) -> None:
     world.lead(holder="one")
     world.tick(START + HOUR + 60)
     assert world.told() == before
+
+
+def test_its_budget_can_be_reset_without_those_of_its_components(world: World) -> None:
+    traffic(world, START, 60, bad=300)
+    world.lead(journey())
+    slo_sets.reset(world.db, "journey", None, START + HOUR, "ann", "a proxy lied", START + HOUR)
+    traffic(world, START + HOUR, 5)
+    world.tick(START + HOUR + 300)
+    row = world.status("journey")
+    assert (row["budget_remaining"], row["reset_reason"]) == (1.0, "a proxy lied")
+    assert row["burn_rates"]["1h"] > 20
+    assert world.status("journey-answers")["budget_remaining"] < 0
+
+
+def test_while_a_component_is_excluded_no_alert_begins(world: World) -> None:
+    traffic(world, START, 30)
+    traffic(world, START + HOUR // 2, 30, bad=900)
+    begin = datetime.fromtimestamp(START + HOUR // 2, UTC).replace(tzinfo=None)
+    when = Recurrence(begin, "UTC", 2.0 * HOUR, None)
+    maintenance.add(world.db, parse_matchers("slo=~journey.*"), when, "upgrade", "ann", world.clock.now())
+    world.lead(journey(annotations="burnline/exclude: maintenance"))
+    world.tick(START + HOUR)
+    row = world.status("journey")
+    assert (row["state"], row["burn_rates"]["1h"]) == ("no_data", 0.0)
+    assert row["reason"].endswith("excluded now, so no alert begins or ends")
+    assert world.told() == []
+
+
+def test_its_own_history_is_that_of_its_components(world: World) -> None:
+    traffic(world, START, 5)
+    world.lead(journey())
+    whole = next(slo for slo in world.slos if slo.name == "journey")
+    with pytest.raises(ConfigError, match="counts nothing itself: ask for journey-answers or journey-soon"):
+        history(world.db, whole, START, START + 300, 60, {})
