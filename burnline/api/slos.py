@@ -30,7 +30,7 @@ class SloStatus(Row):
 
     slo: str
     group: dict[str, str]
-    objective: float | None = Field(None, description="the target as a share; null for a price")
+    objective: float | None = Field(None, description="the target as a share; null for a price and a composite")
     window: str | None = Field(None, description="the period, as 30d")
     good: int | float | None = None
     total: int | float | None = None
@@ -51,6 +51,12 @@ class SloStatus(Row):
     excluded_total: int | float | None = Field(None, description="what `burnline/exclude` left out, in units of total")
     excluded_minutes: int | None = Field(None, description="minutes of the window that were left out")
     slices: dict[str, int] | None = Field(None, description="with time slices: how many had which verdict")
+    components: list[dict[str, Any]] | None = Field(
+        None, description="of a composite: `slo`, `weight`, `burn_rates` and `budget_remaining` of each component"
+    )
+    depends_on: list[dict[str, str | None]] | None = Field(
+        None, description="with `burnline/depends-on`: `slo` and `state` of each SLO that it needs"
+    )
     reset_at: str | None = Field(None, description="since when its budget counts anew, where somebody reset it")
     reset_reason: str | None = None
     exhausted_at: dict[str, str | None] = Field(
