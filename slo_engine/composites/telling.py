@@ -13,6 +13,7 @@ from slo_engine.composites.mix import Mixed, Share
 from slo_engine.composites.read import Members
 from slo_engine.conditions import State
 from slo_engine.evaluate import Stand
+from slo_engine.forecast import exhausted_at
 from slo_engine.status import INEXACT, Reading, iso, row
 from storage.alerts import AlertEvent
 
@@ -34,6 +35,8 @@ def status(reading: Reading, members: Members, state: State, end: int, *, exclud
         "exact": exact,
         "state": "no_data" if silent else found["state"],
         "reason": "; ".join(notes) or None,
+        # What is known of it is the least that burns: when it is gone then, nobody can say.
+        "exhausted_at": {} if _is_unknown(reading) else exhausted_at(reading, end),
         "components": components(reading),
         **_period(reading, end),
     }

@@ -46,6 +46,9 @@ SHORTEST_WINDOW = HOUR
 """Burn windows are whole minutes: under an hour most of them would be the same one."""
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
+_OF_A_SAMPLE = "a sampled SLO has no budget policy: the gate judges the interval of its rate; leave it out"
+_OF_A_COMPOSITE = "a composite has no budget policy: it has no events to say when a level is known; leave it out"
+
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -94,7 +97,7 @@ def _read_objectives(item: Object, known: Index) -> Iterator[Slo]:
         if slo.sampled:
             _refuse_page(item.node)
             _refuse_exclude(item.node)
-            _refuse_budget_policy(item.node)
+            _refuse_budget_policy(item.node, _OF_A_SAMPLE)
             slo = replace(slo, alerting=replace(slo.alerting, page=False))
         if len(objective.found) == before:
             yield slo
@@ -105,7 +108,8 @@ def _read_composite(item: Object, frame: _Frame, known: Index) -> Iterator[Slo]:
     objectives = _objectives(frame.spec)
     quiet = replace(frame.alerting, page=False, ticket=False)
     own = MappingProxyType({key: value for key, value in frame.annotations.items() if key != f"{PREFIX}depends-on"})
-    silent = frame._replace(annotations=own, alerting=quiet, conditions=(), notes=())
+    silent = frame._replace(annotations=own, alerting=quiet, budget_policy=None, conditions=(), notes=())
+    _refuse_budget_policy(item.node, _OF_A_COMPOSITE)
     before = sum(len(objective.found) for objective in objectives)
     names = [f"{item.name}-{part}" for part in _parts(objectives)]
     slis = [_sli(objective, known) for objective in objectives]
@@ -302,10 +306,10 @@ def _refuse_exclude(slo: Node) -> None:
         exclude.report("a sampled SLO excludes nothing: its verdicts are weighed by what was drawn")
 
 
-def _refuse_budget_policy(slo: Node) -> None:
+def _refuse_budget_policy(slo: Node, why: str) -> None:
     policy = slo.at("metadata", "annotations", BUDGET_POLICY)
     if policy:
-        policy.report("a sampled SLO has no budget policy: the gate judges the interval of its rate; leave it out")
+        policy.report(why)
 
 
 def _flag(annotations: Node, name: str) -> bool:

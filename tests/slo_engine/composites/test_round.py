@@ -99,6 +99,7 @@ def test_burn_rates_add_up_each_times_its_weight(world: World) -> None:
     row = world.status("journey")
     assert row["burn_rates"]["1h"] == 0.5 * 2 + 1
     assert row["budget_remaining"] == 1 - (0.5 * 2 + 1)
+    assert row["exhausted_at"]["1h"] == "2026-01-05T01:00:00Z"
 
 
 def test_components_that_are_each_within_their_budget_can_spend_that_of_the_composite(world: World) -> None:

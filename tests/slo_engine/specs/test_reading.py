@@ -354,6 +354,11 @@ def test_a_dependency_is_that_of_the_composite_and_not_of_its_components() -> No
     assert [one.depends_on for one in catalogue(text).slos] == [("engine",), ()]
 
 
+def test_a_composite_has_no_budget_policy() -> None:
+    text = _composite("op: lt, value: 0.5").replace("team: serving", "burnline/budget-policy: 'ticket below 25%'")
+    assert any("a composite has no budget policy" in problem.message for problem in catalogue(text).problems)
+
+
 def test_a_weight_that_is_not_written_is_one() -> None:
     whole = catalogue(_composite("op: lt, value: 0.5")).slos[0]
     assert isinstance(whole.indicator, Composite)
