@@ -168,7 +168,10 @@ class Server:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                length = int(self.headers.get("Content-Length", 0))
+                content = self.rfile.read(length)
+                if len(content) < length:  # the sender was killed before it had said all
+                    return
                 server.requests.append(Received(self.path, self.headers, content))
                 server._respond(self, content)
 
