@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ def names() -> list[str]:
 
 def schema(name: str) -> dict[str, Any]:
     """A schema that is itself valid."""
-    value: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
-    Draft202012Validator.check_schema(value)
-    return value
+    return dict(_validator(name).schema)
 
 
 def check(name: str, document: Any) -> None:
     """ValidationError unless the document is what docs/schemas/NAME.json says."""
-    Draft202012Validator(schema(name)).validate(document)
+    _validator(name).validate(document)
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    value: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
+    Draft202012Validator.check_schema(value)
+    return Draft202012Validator(value)

@@ -30,6 +30,7 @@ from storage.ledger.dictionary import Atom, Dictionary
 from storage.ledger.rows import AtomCells, RowKey, SourceFlush
 from storage.plan import MeasurePlan
 from storage.tables import metadata
+from tests.schemas import check
 
 START = 1_767_571_200
 """A whole hour and day: 2026-01-05T00:00:00Z."""
@@ -193,8 +194,10 @@ class World:
     # What is said.
 
     def status(self, slo: str = "success", **group: str) -> dict[str, Any]:
-        """The one row of an SLO and group."""
-        found = [row for row in store.status(self.db) if row["slo"] == slo and (not group or row["group"] == group)]
+        """The one row of an SLO and group; all of them are what docs/schemas says."""
+        rows = store.status(self.db)
+        check("slo-status", rows)
+        found = [row for row in rows if row["slo"] == slo and (not group or row["group"] == group)]
         assert len(found) == 1, found
         return found[0]
 
