@@ -110,7 +110,8 @@ def _measure(size: _Size) -> str:
     series = fleets[_STEADY][0].source.samples
     title = (
         f"Pages of {series} series from {size.targets} targets in rotation, {size.changing:.0%} of values changed and, "
-        f"where it says so, {size.churn:.0%} of series changed a scrape: {python()}, CPU time, median of {size.rounds}"
+        f"where it says so, {size.churn:.0%} of series added, removed or moved a scrape: {python()}, CPU time, "
+        f"median of {size.rounds}"
     )
     peer = medians[_PEER]
     rows = [
