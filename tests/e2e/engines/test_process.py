@@ -25,7 +25,7 @@ def test_a_missing_environment_is_a_reason_that_names_the_remedy(
 
 def test_a_server_that_ends_at_once_is_an_error_with_the_end_of_its_log(tmp_path: Path) -> None:
     command = ["sh", "-c", "echo no such flag; exit 2"]
-    with pytest.raises(EngineError, match="no such flag"), EngineProcess(command, tmp_path, lambda _: True):
+    with pytest.raises(EngineError, match="no such flag"), EngineProcess(command, tmp_path, lambda _: False):
         pass
 
 
