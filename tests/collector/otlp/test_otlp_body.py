@@ -65,8 +65,8 @@ def test_a_bomb_stops_at_the_limit() -> None:
     ("data", "encoding", "status"),
     [
         (b"plain", "gzip", 400),
-        (gzip.compress(b"abc")[:-3], "gzip", 400),
-        (gzip.compress(b"abc") + b"rest", "gzip", 400),
+        (gzip.compress(b"abc", mtime=0)[:-3], "gzip", 400),
+        (gzip.compress(b"abc", mtime=0) + b"rest", "gzip", 400),
         (zlib.compress(b"abc")[:-1], "deflate", 400),
         (b"abc", "br", 415),
     ],
