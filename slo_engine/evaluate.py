@@ -109,7 +109,7 @@ def read_groups(
         of_group = formula_of(formula, group)
         table = policy if of_group is formula else policy_of(of_group)
         readings.append(read_group(of_group, group, own, end, table, revisions))
-    groups = active(readings, policy)
+    groups = active(readings)
     return [weighed(one, accounts[one.group], end, revisions, groups, formula, policy) for one in readings]
 
 

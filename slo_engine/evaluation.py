@@ -95,10 +95,6 @@ class Evaluation:
         own = slo.calendar, slo.overrides, slo.exclude, slo.conditions, slo.depends_on
         return isinstance(slo.indicator, _ALIKE) and not any(own)
 
-    def everybody(self) -> Numbers:
-        """The places of all groups."""
-        return np.arange(len(self.groups))
-
     @cached_property
     def _active(self) -> int:
         """Groups with events in the longest window: those that could give a false alert."""

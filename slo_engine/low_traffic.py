@@ -47,10 +47,9 @@ def few(formula: Formula, window: Spent, row: BurnRow) -> bool:
     return has_events(formula) and row.factor * window.allowed < ENOUGH[row.severity]
 
 
-def active(readings: Sequence[Reading], policy: BurnPolicy) -> int:
-    """The groups of one SLO with events in the longest window: those that could give a false alert."""
-    longest = max((row.long for row in policy.rows), default=0)
-    return sum(1 for one in readings if longest and one.windows[max(one.windows)].counts.total)
+def active(readings: Sequence[Reading]) -> int:
+    """The groups of one SLO with events in their longest window: those that could give a false alert."""
+    return sum(1 for one in readings if one.windows and one.windows[max(one.windows)].counts.total)
 
 
 def with_finding(

@@ -47,7 +47,10 @@ def sight(
     events = _window(sums, ends, longest, zone.width)[1] > 0
     if not has_events(formula) or zone.width > STEP:
         return Sight(events, np.zeros(len(ends), np.bool_))
-    bad = {window: _bad(formula, _window(sums, ends, window, zone.width)) for window in _severest(policy).values()}
+    bad = {
+        severity: _bad(formula, _window(sums, ends, window, zone.width)) > 0
+        for severity, window in _longest(policy).items()
+    }
     recent = _bad(formula, _window(sums, ends, min(_RECENT, longest), zone.width)) > 0
     due = sums.uneven(edges(ends - longest, longest, zone.width))
     for row in policy.rows:
@@ -56,7 +59,7 @@ def sight(
         possible = float(budgets[0]) * total < limit * (1 + _MARGIN)
         certain = float(budgets[1]) * total < limit * (1 - _MARGIN)
         began = possible & ~np.append(False, certain[:-1])
-        due |= possible & (bad[_severest(policy)[row.severity]] > 0) & (recent | began)
+        due |= possible & bad[row.severity] & (recent | began)
     return Sight(events, due)
 
 
@@ -65,7 +68,7 @@ def is_near(reading: Reading) -> bool:
     return any(one.value * _NEAR >= one.threshold for one in reading.findings.values())
 
 
-def _severest(policy: BurnPolicy) -> dict[str, int]:
+def _longest(policy: BurnPolicy) -> dict[str, int]:
     """The longest window of each severity."""
     found: dict[str, int] = {}
     for row in policy.rows:

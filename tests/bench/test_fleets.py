@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.differential.subject import promise
 from bench.fleets import BEGIN, REGIONS, Fleet, Trouble, random_fleet
 from bench.replayed import Replayed, replay
-from slo_engine.specs import load
-
-SLO = """\
-apiVersion: openslo/v1
-kind: SLO
-metadata: {name: success}
-spec:
-  service: chat
-  indicator:
-    metadata: {name: success}
-    spec:
-      ratioMetric:
-        bad: {metricSource: {type: burnline, spec: {selector: 'app_requests_total{code="500"}', by: [region]}}}
-        total: {metricSource: {type: burnline, spec: {selector: app_requests_total, by: [region]}}}
-  timeWindow: [{duration: 30d, isRolling: true}]
-  budgetingMethod: Occurrences
-  objectives: [{targetPercent: 99}]
-"""
 
 
 def judged(fleet: Fleet) -> Replayed:
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "slo.yaml"
-        file.write_text(SLO)
-        return replay(fleet.openmetrics(), load([file]).slos, live=False)
+    return replay(fleet.openmetrics(), [promise()], live=False)
 
 
 def counted(replayed: Replayed, region: str, begin: int, end: int) -> tuple[int, int]:

@@ -140,7 +140,7 @@ def _at_rest_or_looked_at(evaluation: Evaluation, by_rate: list[bool]) -> None:
 
 
 def _said_alike(evaluation: Evaluation, formula: Formula, stop: int, revisions: list[Revision]) -> None:
-    everybody = evaluation.everybody()
+    everybody = np.arange(len(evaluation.groups))
     said = dict(status_blocks.rows(status_blocks.encode(evaluation.at_rest(everybody))))
     whole = {
         one.group: one for one in read_groups(formula, evaluation.one.accounts, stop, policy_of(formula), revisions)
